@@ -23,7 +23,7 @@
 #define unit_run(tests) (unit_start(), cmocka_run_group_tests(tests, NULL, unit_end))
 
 /* One test: a sentence that is true when it passes, and the function that tries it. */
-#define unit_test(sentence, function) { (sentence), (function), NULL, NULL, NULL }
+#define unit_that(sentence, function) { (sentence), (function), NULL, NULL, NULL }
 
 /*
  * A fresh GET request without headers or body, its reply empty and ready to be
