@@ -1,0 +1,110 @@
+# Kith.  `make` builds the programs, `make check` runs every test, `make help` lists the rest.
+#
+# Variants build beside each other, so nobody needs `make clean`:
+#   make                                 build/plain
+#   make SANITIZE=address,undefined      build/san
+#   make COVERAGE=1                      build/cov
+# WERROR=1 turns warnings into errors (developers and CI), V=1 shows the commands.
+
+prefix     ?= /usr/local
+libexecdir ?= $(prefix)/libexec/kith
+datadir    ?= $(prefix)/share/kith
+
+say = @$(if $(V),,echo '  $(1)' $@;)
+PKGS := fcgi libpq yajl libjwt libcrypto
+BUILD := build/$(if $(SANITIZE),san,$(if $(COVERAGE),cov,plain))
+
+WARN := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings
+WARN += $(if $(WERROR),-Werror)
+HARDEN := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+HARDEN += $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
+CFLAGS ?= -O2 -g
+ALL_CPPFLAGS := -Ilib -D_GNU_SOURCE $(CPPFLAGS)
+ALL_CFLAGS := -std=gnu11 $(WARN) $(HARDEN) $(shell pkg-config --cflags $(PKGS)) $(CFLAGS)
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+LIBS := $(shell pkg-config --libs $(PKGS))
+ifdef SANITIZE
+ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+ALL_LDFLAGS += -fsanitize=$(SANITIZE)
+ALL_CPPFLAGS += -DKITH_TEST
+endif
+ifdef COVERAGE
+ALL_CFLAGS += --coverage -O0
+ALL_LDFLAGS += --coverage
+ALL_CPPFLAGS += -DKITH_TEST
+endif
+
+PROGRAMS := $(patsubst cgi-bin/%.c,$(BUILD)/kith-%,$(wildcard cgi-bin/*.c))
+LIB_OBJS := $(patsubst lib/%.c,$(BUILD)/lib/%.o,$(wildcard lib/*.c))
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(filter-out tests/unit/unit.c,$(wildcard tests/unit/*.c)))
+FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZ_SECONDS ?= 60
+
+.PHONY: all unit check bench fuzz install clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(PROGRAMS) $(BUILD)/routes.conf
+unit: $(UNIT)
+
+$(BUILD)/kith-%: $(BUILD)/cgi-bin/%.o $(BUILD)/libkith.a
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/libkith.a: $(LIB_OBJS)
+	@rm -f $@
+	$(call say,AR) $(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# A route is written once, in the program's declaration.
+$(BUILD)/routes.conf: nginx/routes $(PROGRAMS)
+	nginx/routes $(PROGRAMS) >$@
+
+$(BUILD)/tests/%.t: $(BUILD)/tests/unit/%.o $(BUILD)/tests/unit/unit.o $(BUILD)/libkith.a
+	@mkdir -p $(@D)
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+build/fuzz/%: tests/fuzz/%.c $(wildcard lib/*.[ch])
+	@mkdir -p $(@D)
+	clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Ilib -D_GNU_SOURCE \
+	    $(shell pkg-config --cflags $(PKGS)) -o $@ $< $(wildcard lib/*.c) $(LIBS)
+
+# --- what people run --------------------------------------------------------
+
+check:
+	scripts/kith test
+
+bench: all
+	scripts/kith bench
+
+# Each target for FUZZ_SECONDS, from its corpus in tests/fuzz/corpus; what it finds on the way stays in build/fuzz.
+fuzz: $(FUZZERS)
+	@for f in $(FUZZERS); do \
+	    name=$$(basename $$f); mkdir -p build/fuzz/found/$$name; echo "fuzzing $$name for $(FUZZ_SECONDS) s"; \
+	    $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=build/fuzz/ \
+	        build/fuzz/found/$$name tests/fuzz/corpus/$$name >build/fuzz/$$name.log 2>&1 || { tail -30 build/fuzz/$$name.log; exit 1; }; \
+	    grep -E 'number_of_executed_units|new_units_added' build/fuzz/$$name.log; \
+	done
+
+install: all
+	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(datadir)/sql $(DESTDIR)$(datadir)/nginx $(DESTDIR)$(prefix)/bin
+	install $(PROGRAMS) $(DESTDIR)$(libexecdir)
+	install -m 644 $(wildcard sql/*.sql) $(DESTDIR)$(datadir)/sql
+	install -m 644 $(wildcard nginx/*.conf) $(BUILD)/routes.conf $(DESTDIR)$(datadir)/nginx
+	cp -R scripts $(DESTDIR)$(datadir)/
+	ln -sf $(datadir)/scripts/kith $(DESTDIR)$(prefix)/bin/kith
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make            programs into $(BUILD)'
+	@echo 'make unit       unit tests into $(BUILD)/tests'
+	@echo 'make check      every test (scripts/kith test)'
+	@echo 'make bench      speed against pgbench and Fastify'
+	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60)'
+	@echo 'make install    into DESTDIR and prefix'
+
+-include $(patsubst $(BUILD)/kith-%,$(BUILD)/cgi-bin/%.d,$(PROGRAMS)) $(LIB_OBJS:.o=.d)
