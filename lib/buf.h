@@ -1,0 +1,33 @@
+/*
+ * Growing text in an arena.  Never NULL, always NUL-terminated behind len;
+ * may hold any byte.
+ */
+#ifndef KITH_BUF_H
+#define KITH_BUF_H
+
+#include <stddef.h>
+
+struct kith_arena;
+
+struct kith_buf {
+	struct kith_arena *arena;
+	char *s;	/* the text; moves when it grows */
+	size_t len;	/* bytes, without the terminator */
+	size_t cap;
+};
+
+/* An empty buffer with room for about room bytes (0: a small default). */
+void kith_buf_init(struct kith_buf *b, struct kith_arena *a, size_t room);
+
+/* Makes sure n more bytes and the terminator fit, so that a writer may fill b->s + b->len itself. */
+void kith_buf_reserve(struct kith_buf *b, size_t n);
+
+void kith_buf_add(struct kith_buf *b, const char *p, size_t n);
+void kith_buf_putc(struct kith_buf *b, char c);
+void kith_buf_puts(struct kith_buf *b, const char *s);
+void kith_buf_printf(struct kith_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Appends a string literal: its length is known when compiling. */
+#define kith_buf_lit(b, literal) kith_buf_add((b), "" literal, sizeof("" literal) - 1)
+
+#endif
