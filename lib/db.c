@@ -1,0 +1,284 @@
+#include "db.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "auth.h"
+#include "db_connection.h"
+#include "preamble.h"
+#include "request.h"
+#include "settings.h"
+#include "sql.h"
+#include "teststop.h"
+
+#define MAX_STATEMENTS 3	/* page, count, and what comes before them */
+#define GRACE_US 2000000	/* the server's own timeout comes first; this one is for a server that is frozen */
+
+/* One request's pipeline, while it runs. */
+struct run {
+	struct kith_request *req;
+	struct kith_connection *c;
+	int64_t deadline_us;
+	bool read_only;
+	bool again;	/* trying the whole transaction again is safe and sensible */
+	bool lost;
+	bool timed_out;
+};
+
+static void
+clear(void *result)
+{
+	PQclear(result);
+}
+
+static const char *
+field(const PGresult *result, int code)
+{
+	return PQresultErrorField(result, code);
+}
+
+static int
+fail_lost(struct run *run)
+{
+	if (run->timed_out) {
+		kith_connection_cancel(run->c);
+		kith_fail(run->req, 504, "57014", "canceling statement due to statement timeout");
+	} else {
+		kith_fail(run->req, 503, "PGRST001", "Database connection lost");
+		kith_fail_log(run->req, "connection: %.200s", PQerrorMessage(run->c->pg));
+	}
+	run->lost = true;
+	return -1;
+}
+
+static int
+fail_sql(struct run *run, const PGresult *result, struct kith_statement *statement)
+{
+	struct kith_request *req = run->req;
+	const char *state = field(result, PG_DIAG_SQLSTATE);
+	const char *message = field(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *details = field(result, PG_DIAG_MESSAGE_DETAIL);
+	const char *hint = field(result, PG_DIAG_MESSAGE_HINT);
+	bool anonymous = req->identity && req->identity->role == KITH_ANON;
+	int status;
+
+	if (!state || !message)
+		return fail_lost(run);
+	if (!strcmp(state, "26000") || (!strcmp(state, "0A000") && strstr(message, "cached plan"))) {
+		if (statement)
+			kith_connection_forget(run->c, statement);
+		run->again = true;
+	}
+	if (!strcmp(state, "40001") || !strcmp(state, "40P01"))
+		run->again = true;
+	/* A standby where the primary was: the conninfo finds the new one. */
+	if (!strcmp(state, "25006") && !run->read_only) {
+		run->again = true;
+		run->lost = true;
+	}
+	status = kith_error_status(state, anonymous);
+	kith_fail(req, status, kith_strdup(req->arena, state), "%s", message);
+	if (details)
+		kith_fail_details(req, "%s", details);
+	if (hint)
+		kith_fail_hint(req, "%s", hint);
+	return -1;
+}
+
+static int
+send(struct run *run, const char *role, const struct kith_sql *sql, struct kith_statement **statement)
+{
+	PGconn *pg = run->c->pg;
+	struct kith_statement *s = kith_connection_statement(run->c, role, sql->text.s);
+	int ok;
+
+	*statement = s;
+	if (!s)
+		ok = PQsendQueryParams(pg, sql->text.s, sql->nparams, NULL, sql->params, NULL, NULL, 0);
+	else
+		ok = (s->prepared || PQsendPrepare(pg, s->name, sql->text.s, 0, NULL)) &&
+		    PQsendQueryPrepared(pg, s->name, sql->nparams, sql->params, NULL, NULL, 0);
+	return ok ? 0 : fail_lost(run);
+}
+
+/* Reads up to the NULL that ends one sent command; the result lives until the request ends. */
+static const PGresult *
+receive(struct run *run)
+{
+	PGresult *first = NULL, *result;
+	bool lost, timed_out;
+
+	while ((result = kith_connection_result(run->req, run->c, run->deadline_us, run->read_only, &lost, &timed_out))) {
+		if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+			PQclear(result);
+			return NULL;
+		}
+		kith_arena_later(run->req->arena, clear, result);
+		if (!first)
+			first = result;
+	}
+	if (lost) {
+		run->timed_out = timed_out;
+		fail_lost(run);
+		return NULL;
+	}
+	return first;
+}
+
+/* Result of one statement, after that of its preparation if it was new.  NULL with the error set. */
+static const PGresult *
+receive_statement(struct run *run, struct kith_statement *statement)
+{
+	const PGresult *result;
+
+	if (statement && !statement->prepared) {
+		result = receive(run);
+		if (!result)
+			return NULL;
+		if (PQresultStatus(result) == PGRES_COMMAND_OK)
+			statement->prepared = true;
+		else if (PQresultStatus(result) == PGRES_FATAL_ERROR)
+			fail_sql(run, result, statement);
+	}
+	result = receive(run);
+	if (!result)
+		return NULL;
+	switch (PQresultStatus(result)) {
+	case PGRES_COMMAND_OK:
+	case PGRES_TUPLES_OK:
+		return result;
+	case PGRES_FATAL_ERROR:
+		fail_sql(run, result, statement);
+		return NULL;
+	default:	/* PGRES_PIPELINE_ABORTED: an earlier statement failed and has told so */
+		return NULL;
+	}
+}
+
+/* Reads what is left up to the answer to Sync.  0 when the transaction has ended well. */
+static int
+finish(struct run *run)
+{
+	bool lost, timed_out;
+
+	for (;;) {
+		PGresult *result = kith_connection_result(run->req, run->c, run->deadline_us, false, &lost, &timed_out);
+		ExecStatusType status;
+
+		if (lost) {
+			run->timed_out = timed_out;
+			return fail_lost(run);
+		}
+		if (!result)
+			continue;
+		status = PQresultStatus(result);
+		if (status == PGRES_FATAL_ERROR)
+			fail_sql(run, result, NULL);
+		PQclear(result);
+		if (status == PGRES_PIPELINE_SYNC)
+			break;
+	}
+	/* Anything but idle is a transaction that must never meet the next request. */
+	if (PQtransactionStatus(run->c->pg) != PQTRANS_IDLE)
+		return fail_lost(run);
+	return run->req->error.status ? -1 : 0;
+}
+
+static int
+attempt(struct run *run, const struct kith_sql *begin, struct kith_sql *const *sql, int nsql, const PGresult **results,
+    int (*check)(struct kith_request *req, const PGresult **results, void *arg), void *arg)
+{
+	struct kith_request *req = run->req;
+	struct kith_statement *statements[MAX_STATEMENTS + 1];
+	const char *role = req->identity->role_name;
+	bool ok = true;
+
+	if (send(run, "", begin, &statements[nsql]))
+		return -1;
+	for (int i = 0; i < nsql; i++)
+		if (send(run, role, sql[i], &statements[i]))
+			return -1;
+	if (!(check ? PQsendFlushRequest(run->c->pg) : PQpipelineSync(run->c->pg)))
+		return fail_lost(run);
+
+	/* After an error PostgreSQL skips the rest, and so tells of each statement that it was skipped. */
+	ok = receive_statement(run, statements[nsql]) && ok;
+	for (int i = 0; i < nsql && !run->lost; i++) {
+		results[i] = receive_statement(run, statements[i]);
+		ok = results[i] && ok;
+	}
+	if (run->lost)
+		return -1;
+	if (check) {
+		KITH_TEST_POINT("before-commit");
+		if (ok && check(req, results, arg) &&
+		    !PQsendQueryParams(run->c->pg, "rollback", 0, NULL, NULL, NULL, NULL, 0))
+			return fail_lost(run);
+		if (!PQpipelineSync(run->c->pg))
+			return fail_lost(run);
+	}
+	return finish(run);
+}
+
+int
+kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct kith_sql *const *sql, int nsql,
+    const PGresult **results, int (*check)(struct kith_request *req, const PGresult **results, void *arg), void *arg)
+{
+	const struct kith_sql *begin = kith_preamble(req, t);
+	long timeout_ms = kith_settings.statement_timeout;
+	int rc = -1;
+
+	for (int tries = 0; tries < 3; tries++) {
+		struct run run = { .req = req, .read_only = t->read_only };
+		int64_t begun;
+
+		memset(&req->error, 0, sizeof(req->error));
+		run.c = kith_connection_get(req, req->identity->role == KITH_SERVICE);
+		if (!run.c)
+			return -1;
+		/* Nobody waits for the answer any more: what was not sent yet must not happen. */
+		if (kith_request_abandoned(req))
+			return kith_fail(req, 499, "KITH01", "client closed the request");
+		begun = kith_now_us();
+		run.deadline_us = begun + (int64_t)timeout_ms * 1000 + GRACE_US;
+		rc = attempt(&run, begin, sql, nsql, results, check, arg);
+		req->db_us += kith_now_us() - begun;
+		if (run.lost) {
+			kith_connection_close(run.c);
+			/* A read may be sent twice, a write only if it was refused. */
+			if (t->read_only && !run.timed_out && !tries)
+				run.again = true;
+		}
+		if (!rc || !run.again)
+			break;
+	}
+	if (!rc)
+		KITH_TEST_POINT("after-commit");
+	return rc;
+}
+
+const PGresult *
+kith_db_catalog(struct kith_request *req, const struct kith_sql *sql)
+{
+	struct run run = { .req = req };
+	const PGresult *result;
+
+	run.c = kith_connection_get(req, false);
+	if (!run.c)
+		return NULL;
+	run.deadline_us = kith_now_us() + (int64_t)kith_settings.statement_timeout * 1000 + GRACE_US;
+	if (!PQsendQueryParams(run.c->pg, sql->text.s, sql->nparams, NULL, sql->params, NULL, NULL, 0) ||
+	    !PQpipelineSync(run.c->pg)) {
+		fail_lost(&run);
+		kith_connection_close(run.c);
+		return NULL;
+	}
+	result = receive_statement(&run, NULL);
+	if (!run.lost)
+		finish(&run);
+	if (run.lost)
+		kith_connection_close(run.c);
+	return req->error.status ? NULL : result;
+}

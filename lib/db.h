@@ -1,0 +1,48 @@
+/*
+ * PostgreSQL: one request, one pipeline, one transaction.
+ */
+#ifndef KITH_DB_H
+#define KITH_DB_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+
+struct kith_request;
+struct kith_sql;
+
+/* How a request's transaction is set up. */
+struct kith_transaction {
+	bool read_only;
+	const char *search_path;	/* quoted list for search_path */
+	const char *timezone;		/* Prefer: timezone=; NULL for the server's */
+};
+
+/*
+ * Runs the statements (one, or a page and its count) as the caller's role in
+ * one transaction, at one round trip: role, claims and request settings are
+ * set in the same pipeline.
+ *
+ * results receives nsql results, which live until the request ends.  check, if
+ * not NULL, is called with them before the transaction commits; when it returns
+ * -1 (with the error set) everything is rolled back.
+ *
+ * 0 after the commit; -1 with the error set and nothing written.  A GET is
+ * tried again once when the connection turned out to be dead; 40001 and 40P01
+ * are tried twice again whatever the method; nothing else is.
+ */
+int kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct kith_sql *const *sql, int nsql,
+    const PGresult **results, int (*check)(struct kith_request *req, const PGresult **results, void *arg), void *arg);
+
+/*
+ * Runs one statement as the login itself, outside of any user's rights: only
+ * for reading the catalog.  NULL with the error set (503).
+ */
+const PGresult *kith_db_catalog(struct kith_request *req, const struct kith_sql *sql);
+
+/* Called between requests: reads notices that came meanwhile, drops connections idle too long or too old. */
+void kith_db_idle(void);
+
+/* Milliseconds until kith_db_idle has something to do; -1: nothing. */
+int kith_db_idle_timeout(void);
+
+#endif

@@ -1,0 +1,285 @@
+#include "db_connection.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "arena.h"
+#include "catalog.h"
+#include "db.h"
+#include "log.h"
+#include "request.h"
+#include "settings.h"
+
+#define SECOND ((int64_t)1000000)
+
+/*
+ * Long-lived back ends are recycled: they kept RLS plans over changes of role
+ * membership until PostgreSQL 15.19 and 17.11 (CVE-2026-14666).
+ */
+#define MAX_AGE (900 * SECOND)
+#define MAX_REQUESTS 10000
+
+#define CONNECT_TIMEOUT "3" /* seconds */
+
+static struct kith_connection api = { .login = "kith_api" };
+static struct kith_connection service = { .login = "kith_service" };
+static struct kith_connection *const connections[] = { &api, &service };
+
+int64_t
+kith_now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * SECOND + ts.tv_nsec / 1000;
+}
+
+void
+kith_connection_close(struct kith_connection *c)
+{
+	for (size_t i = 0; i < sizeof(c->statements) / sizeof(c->statements[0]); i++)
+		free(c->statements[i].key);
+	memset(c->statements, 0, sizeof(c->statements));
+	c->nstatements = 0;
+	PQfinish(c->pg);
+	c->pg = NULL;
+}
+
+static void
+ignore_notice(void *arg, const PGresult *result)
+{
+	(void)arg;
+	(void)result;
+}
+
+/* "reload schema" came, or the connection is dead: both make the socket readable. */
+static void
+read_notices(struct kith_connection *c)
+{
+	struct pollfd p = { .fd = PQsocket(c->pg), .events = POLLIN };
+	PGnotify *notify;
+
+	if (poll(&p, 1, 0) > 0 && !PQconsumeInput(c->pg)) {
+		kith_connection_close(c);
+		return;
+	}
+	while ((notify = PQnotifies(c->pg))) {
+		PQfreemem(notify);
+		kith_catalog_expire();
+	}
+	if (PQstatus(c->pg) == CONNECTION_BAD)
+		kith_connection_close(c);
+}
+
+static int
+refuse(struct kith_request *req, const char *why)
+{
+	size_t n = strcspn(why, "\n");
+
+	if (strstr(why, "too many") || strstr(why, "remaining connection slots"))
+		kith_fail(req, 503, "PGRST003", "Timed out acquiring connection from connection pool.");
+	else
+		kith_fail(req, 503, "PGRST000", "Database connection error. Retrying the connection.");
+	return kith_fail_log(req, "connection: %.*s", n > 300 ? 300 : (int)n, why);
+}
+
+/*
+ * LISTEN goes first: a change of the schema from here on is heard.  What
+ * changed before is told by the version, so that a connection reopened after
+ * an idle minute need not read the whole catalog again.
+ */
+static int
+greet(struct kith_request *req, struct kith_connection *c)
+{
+	PGresult *result = PQexec(c->pg, "listen kith; select last_value from kith.schema_version");
+	int rc = 0;
+
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+		kith_catalog_version(strtoll(PQgetvalue(result, 0, 0), NULL, 10));
+	else
+		rc = refuse(req, PQerrorMessage(c->pg));
+	PQclear(result);
+	return rc;
+}
+
+static int
+open_connection(struct kith_request *req, struct kith_connection *c)
+{
+	/* Replanning costs more than the generic plan loses; PostgreSQL's JIT pays off for no query of ours. */
+	static const char options[] = "-c plan_cache_mode=force_generic_plan -c jit=off -c lock_timeout=5000"
+				      " -c idle_in_transaction_session_timeout=10000";
+	const char *keywords[] = { "dbname", "user", "connect_timeout", "client_encoding", "options",
+		"fallback_application_name", NULL };
+	const char *values[] = { kith_settings.database, c->login, CONNECT_TIMEOUT, "UTF8", options, "kith", NULL };
+	int64_t begun = kith_now_us();
+
+	if (begun < c->refused_until_us)
+		return refuse(req, "the last attempt ran into its timeout");
+	c->pg = PQconnectdbParams(keywords, values, 1);
+	if (PQstatus(c->pg) == CONNECTION_OK) {
+		PQsetNoticeReceiver(c->pg, ignore_notice, NULL);
+		if (!greet(req, c) && !PQsetnonblocking(c->pg, 1) && PQenterPipelineMode(c->pg)) {
+			c->opened_us = c->used_us = kith_now_us();
+			c->requests = 0;
+			return 0;
+		}
+	}
+	/* A frozen server costs the whole timeout: one caller a second pays it, not everybody. */
+	if (kith_now_us() - begun > SECOND)
+		c->refused_until_us = kith_now_us() + SECOND;
+	refuse(req, PQerrorMessage(c->pg));
+	kith_connection_close(c);
+	return -1;
+}
+
+static bool
+worn_out(const struct kith_connection *c)
+{
+	return c->nstatements >= KITH_DB_STATEMENTS || c->requests >= MAX_REQUESTS ||
+	    kith_now_us() - c->opened_us > MAX_AGE;
+}
+
+struct kith_connection *
+kith_connection_get(struct kith_request *req, bool as_service)
+{
+	struct kith_connection *c = as_service ? &service : &api;
+
+	if (c->pg)
+		read_notices(c);
+	if (c->pg && worn_out(c))
+		kith_connection_close(c);
+	if (!c->pg && open_connection(req, c))
+		return NULL;
+	c->requests++;
+	c->used_us = kith_now_us();
+	return c;
+}
+
+/* FNV-1a: spreads short texts well enough for a table that compares the text anyway. */
+static uint64_t
+hash(uint64_t h, const char *s)
+{
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 0x100000001b3;
+	return h;
+}
+
+struct kith_statement *
+kith_connection_statement(struct kith_connection *c, const char *role, const char *text)
+{
+	size_t slots = sizeof(c->statements) / sizeof(c->statements[0]);
+	size_t role_len = strlen(role);
+	uint64_t h;
+
+	if (!kith_settings.prepared_statements)
+		return NULL;
+	h = hash(hash(0xcbf29ce484222325, role), text) | 1;
+	for (size_t i = h % slots;; i = (i + 1) % slots) {
+		struct kith_statement *s = &c->statements[i];
+
+		if (s->hash == h && !strncmp(s->key, role, role_len) && s->key[role_len] == ' ' &&
+		    !strcmp(s->key + role_len + 1, text))
+			return s;
+		if (s->hash)
+			continue;
+		/* A request brings few statements, so the table, twice the bound, cannot fill before the next check. */
+		if (asprintf(&s->key, "%s %s", role, text) < 0)
+			abort();
+		s->hash = h;
+		snprintf(s->name, sizeof(s->name), "s%u", ++c->names);
+		c->nstatements++;
+		return s;
+	}
+}
+
+void
+kith_connection_forget(struct kith_connection *c, struct kith_statement *s)
+{
+	/* The slot stays: taking it out would break the chain of those behind it. */
+	s->prepared = false;
+	snprintf(s->name, sizeof(s->name), "s%u", ++c->names);
+}
+
+void
+kith_connection_cancel(struct kith_connection *c)
+{
+	char why[256];
+	PGcancel *cancel = PQgetCancel(c->pg);
+
+	if (cancel && !PQcancel(cancel, why, sizeof(why)))
+		kith_log(KITH_LOG_WARNING, "could not cancel a statement: %s", why);
+	PQfreeCancel(cancel);
+}
+
+PGresult *
+kith_connection_result(struct kith_request *req, struct kith_connection *c, int64_t deadline_us,
+    bool cancel_when_abandoned, bool *lost, bool *timed_out)
+{
+	bool cancelled = false;
+
+	*lost = false;
+	*timed_out = false;
+	for (;;) {
+		int unsent = PQflush(c->pg);
+		int64_t left = (deadline_us - kith_now_us() + 999) / 1000;
+		bool watch = cancel_when_abandoned && !cancelled && req->fd >= 0;
+		struct pollfd p[] = {
+			{ .fd = PQsocket(c->pg), .events = (short)(unsent == 1 ? POLLIN | POLLOUT : POLLIN) },
+			{ .fd = watch ? req->fd : -1, .events = POLLRDHUP },
+		};
+
+		if (unsent < 0)
+			break;
+		if (!unsent && !PQisBusy(c->pg))
+			return PQgetResult(c->pg);
+		if (left <= 0) {
+			*timed_out = true;
+			break;
+		}
+		if (poll(p, 2, (int)left) < 0 && errno != EINTR)
+			break;
+		if (p[1].revents) {
+			kith_connection_cancel(c);
+			cancelled = true;
+		}
+		if (p[0].revents & ~POLLOUT && !PQconsumeInput(c->pg))
+			break;
+	}
+	*lost = true;
+	return NULL;
+}
+
+void
+kith_db_idle(void)
+{
+	for (size_t i = 0; i < sizeof(connections) / sizeof(connections[0]); i++) {
+		struct kith_connection *c = connections[i];
+
+		if (c->pg && kith_settings.idle_disconnect &&
+		    kith_now_us() - c->used_us >= kith_settings.idle_disconnect * SECOND)
+			kith_connection_close(c);
+	}
+}
+
+int
+kith_db_idle_timeout(void)
+{
+	int64_t soonest = -1;
+
+	for (size_t i = 0; i < sizeof(connections) / sizeof(connections[0]); i++) {
+		struct kith_connection *c = connections[i];
+		int64_t left;
+
+		if (!c->pg || !kith_settings.idle_disconnect)
+			continue;
+		left = c->used_us + kith_settings.idle_disconnect * SECOND - kith_now_us();
+		left = left > 0 ? (left + 999) / 1000 : 0;
+		if (soonest < 0 || left < soonest)
+			soonest = left;
+	}
+	return (int)soonest;
+}

@@ -1,0 +1,62 @@
+/*
+ * Connections of a program: one for each login, opened when first needed.
+ * Private to the db module.
+ */
+#ifndef KITH_DB_CONNECTION_H
+#define KITH_DB_CONNECTION_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kith_request;
+
+/* Statements kept prepared on one connection; then it is recycled, so that odd queries cannot fill the back end. */
+#define KITH_DB_STATEMENTS 256
+
+struct kith_statement {
+	uint64_t hash;	/* 0: free slot */
+	char *key;	/* role and text */
+	char name[16];
+	bool prepared;	/* PostgreSQL has confirmed it */
+};
+
+struct kith_connection {
+	const char *login;
+	PGconn *pg;		/* NULL while closed; always in pipeline mode, non-blocking */
+	int64_t opened_us;
+	int64_t used_us;
+	int64_t refused_until_us;	/* a slow failure is not tried again before */
+	long requests;
+	unsigned names;		/* statements named so far */
+	int nstatements;
+	struct kith_statement statements[KITH_DB_STATEMENTS * 2];
+};
+
+/* Connection of a login ("kith_api", "kith_service"), open and usable; NULL with the error set (503). */
+struct kith_connection *kith_connection_get(struct kith_request *req, bool service);
+
+void kith_connection_close(struct kith_connection *c);
+
+/* The slot of this statement for this role; NULL when prepared statements are off. */
+struct kith_statement *kith_connection_statement(struct kith_connection *c, const char *role, const char *text);
+
+/* Forgets a statement that PostgreSQL no longer takes. */
+void kith_connection_forget(struct kith_connection *c, struct kith_statement *s);
+
+/*
+ * The next result of the pipeline, waiting until deadline_us.  NULL is libpq's
+ * NULL, the end of one statement.  *lost is set, and NULL returned, when the
+ * connection died or the deadline passed (then *timed_out as well).  A read
+ * whose caller has hung up is cancelled.
+ */
+PGresult *kith_connection_result(struct kith_request *req, struct kith_connection *c, int64_t deadline_us,
+    bool cancel_when_abandoned, bool *lost, bool *timed_out);
+
+/* Asks PostgreSQL to stop what the connection is running. */
+void kith_connection_cancel(struct kith_connection *c);
+
+/* CLOCK_MONOTONIC in microseconds. */
+int64_t kith_now_us(void);
+
+#endif
