@@ -115,7 +115,7 @@ kith_rest_answer_read(struct kith_rest *rest, const PGresult *result, const stru
 	if (rest->media.form == KITH_MEDIA_OBJECT && nrows != 1)
 		return kith_rest_fail_singular(req, nrows);
 	if (cut)
-		kith_reply_header(req, "X-Kith-Row-Cap", "%ld", kith_settings.max_rows);
+		kith_reply_header(req, "Kith-Row-Limit", "%ld", kith_settings.max_rows);
 	req->rows = nrows;
 	req->reply.status = total >= 0 && nrows < total ? 206 : 200;
 	if (result)
