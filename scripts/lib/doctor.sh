@@ -1,0 +1,123 @@
+# doctor.sh - what is missing or unsafe, and what to do about it.
+
+help[doctor]='say what is missing or unsafe, and what to do
+
+usage: kith doctor
+
+Looks at packages, versions, files, keys, disk, and at the database when it
+runs.  Exit status: 0 nothing to do, 1 something is wrong.'
+
+kith_doctor() {
+	local problems=0
+
+	load_settings in-force
+	doctor_machine
+	if [[ -e $KITH_HOME/secrets ]]; then
+		doctor_files
+		doctor_certificate
+		doctor_instance
+	else
+		note "there is no instance at $KITH_HOME yet: kith up makes it"
+	fi
+	((problems > 0)) || echo 'Nothing to do.'
+	return $((problems > 0))
+}
+
+wrong() {
+	problems=$((problems + 1))
+	printf 'wrong  %s\n' "$*"
+}
+
+note() {
+	printf 'note   %s\n' "$*"
+}
+
+doctor_machine() {
+	local missing backlog version
+
+	missing=$(missing_packages run)
+	[[ -z $missing ]] || wrong "packages are missing: apt-get install $missing"
+	missing=$(missing_packages test)
+	[[ -z $missing ]] || note "for kith test also: apt-get install $missing"
+	backlog=$(</proc/sys/net/core/somaxconn)
+	((backlog >= 1024)) ||
+		wrong "the queue of a socket is cut to $backlog: sysctl -w net.core.somaxconn=1024"
+	find_postgres
+	version=$("$pg_bin/postgres" --version)
+	version=${version##*PostgreSQL) }
+	version=${version%% *}
+	# CVE-2026-14666: row security kept the rights of a role it had left.
+	case $version in
+	15.*) newer_or_equal "$version" 15.19 ;;
+	17.*) newer_or_equal "$version" 17.11 ;;
+	esac || wrong "PostgreSQL $version has known holes: apt-get install --only-upgrade postgresql-${version%%.*}"
+}
+
+newer_or_equal() {
+	[[ $(printf '%s\n' "$1" "$2" | sort -V | head -n 1) == "$2" ]]
+}
+
+doctor_files() {
+	local file mode free
+
+	for file in secrets:700 data:700 secrets/signing-key.pem:600 \
+		secrets/service-key:600 secrets/tls-key.pem:600 keys.json:640; do
+		mode=${file#*:}
+		file=$KITH_HOME/${file%:*}
+		if [[ ! -e $file ]]; then
+			note "$file is not there yet: kith up makes it"
+		elif (((8#$(stat -c %a "$file") & ~8#$mode) != 0)); then
+			wrong "$file is open to others: chmod $mode $file"
+		fi
+	done
+	if [[ -e $KITH_HOME/kith.conf ]] && (((8#$(stat -c %a "$KITH_HOME/kith.conf") & 8#22) != 0)); then
+		wrong "others may write $KITH_HOME/kith.conf: chmod 640 $KITH_HOME/kith.conf"
+	fi
+	free=$(df -P "$KITH_HOME" | awk 'NR == 2 { print 100 - $5 }')
+	((free >= 15)) || wrong "only $free % of the disk of $KITH_HOME are free"
+}
+
+doctor_certificate() {
+	local cert=$KITH_HOME/secrets/tls-cert.pem
+
+	[[ ! -e $cert ]] || openssl x509 -in "$cert" -noout -checkend $((21 * 86400)) >/dev/null ||
+		wrong "$cert ends within 21 days: kith down; kith up"
+}
+
+doctor_instance() {
+	local running stopped name setting
+
+	look
+	if ((${#running[@]} == 0)); then
+		note 'the instance does not run: kith up'
+		return
+	fi
+	((${#stopped[@]} == 0)) || wrong "${stopped[*]} does not run: kith up starts it"
+	for name in "${running[@]}"; do
+		[[ $name != kith-* || -S $run_dir/$name.sock ]] ||
+			wrong "the socket of $name is gone: kith down; kith up"
+	done
+	((${#stopped[@]} > 0)) || web_answers ||
+		wrong "$url does not answer: read $KITH_HOME/log"
+	if ! alive postgresql; then
+		return
+	fi
+	while IFS='|' read -r name setting; do
+		wrong "$name=$setting loses acknowledged writes: alter system reset $name, then restart"
+	done < <(psql -XqAt <<-'END'
+		select name, setting from pg_settings
+		where name in ('fsync', 'full_page_writes', 'synchronous_commit') and setting = 'off'
+		END
+	)
+	[[ $(psql -XqAt -c 'show data_checksums') == on ]] ||
+		wrong 'the cluster has no data checksums: stop it and run pg_checksums --enable'
+	[[ $(psql -XqAt -c "select count(*) from pg_available_extensions where name = 'vector'") != 0 ]] ||
+		note 'pgvector is not installed: vectors are kept in the domain extensions.vector'
+	setting=$(psql -XqAt <<-'END'
+		select string_agg(c.oid::regclass::text, ', ') from pg_class c
+		where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relrowsecurity
+		END
+	)
+	[[ -z $setting ]] ||
+		wrong "no row-level security on $setting: alter table ... enable row level security, force row level security"
+}

@@ -1,0 +1,139 @@
+# keys.sh - the keys of an instance: signing, API keys, TLS.
+#
+# secrets/ holds what only `kith` and nginx's master read; keys.json is the
+# public part, which is all that the programs see, unless HS256 is on.
+
+base64url() {
+	basenc --base64url -w 0 | tr -d =
+}
+
+# es256 TEXT: its signature with the key of the instance, as JOSE writes it.
+# OpenSSL prints DER (30 len 02 len r 02 len s), JOSE wants 32 bytes of each.
+es256() {
+	local der r s length zeros
+
+	der=$(printf %s "$1" |
+		openssl dgst -sha256 -sign "$KITH_HOME/secrets/signing-key.pem" |
+		od -A n -v -t x1 | tr -d ' \n')
+	printf -v zeros %064d 0
+	length=$((16#${der:6:2} * 2))
+	r=$zeros${der:8:length}
+	s=$zeros${der:12 + length}
+	printf %s "${r: -64}${s: -64}" | tr a-f A-F | basenc --base16 -d | base64url
+}
+
+# hs256 TEXT: its signature with KITH_JWT_SECRET, which no argument may show.
+hs256() {
+	printf %s "$1" | KITH_JWT_SECRET=$KITH_JWT_SECRET \
+		perl -MDigest::SHA=hmac_sha256 -0777 -ne \
+		'print hmac_sha256($_, $ENV{KITH_JWT_SECRET})' | base64url
+}
+
+# The JWT header and the signature of the algorithm in force.
+jwt_header() {
+	if [[ -n $KITH_JWT_SECRET ]]; then
+		printf '{"alg":"HS256","typ":"JWT"}'
+	else
+		printf '{"alg":"ES256","typ":"JWT","kid":"%s"}' \
+			"$(cat "$KITH_HOME/secrets/kid")"
+	fi | base64url
+}
+
+# sign TEXT: header.payload with its signature.
+sign() {
+	local signature
+
+	if [[ -n $KITH_JWT_SECRET ]]; then
+		signature=$(hs256 "$1")
+	else
+		signature=$(es256 "$1")
+	fi
+	printf '%s.%s\n' "$1" "$signature"
+}
+
+# The public coordinate x or y of the signing key: an uncompressed point is
+# the end of what OpenSSL prints.
+coordinate() {
+	local point='head -c 32'
+
+	[[ $1 == x ]] || point='tail -c 32'
+	openssl pkey -in "$KITH_HOME/secrets/signing-key.pem" -pubout -outform DER |
+		tail -c 64 | $point | base64url
+}
+
+make_keys() {
+	(
+		umask 077
+		[[ -e $KITH_HOME/secrets/service-key ]] || make_signing_key
+		make_certificate
+	)
+	write_keys_json
+}
+
+make_signing_key() {
+	local secrets=$KITH_HOME/secrets x y
+
+	say 'making keys'
+	openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
+		-out "$secrets/signing-key.pem" 2>/dev/null
+	x=$(coordinate x)
+	y=$(coordinate y)
+	printf '%s\n%s\n' "$x" "$y" >"$secrets/public-key"
+	# RFC 7638: these members, in this order, without blanks.
+	printf '{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}' "$x" "$y" |
+		openssl dgst -sha256 -binary | base64url >"$secrets/kid"
+	make_api_key anon >"$secrets/anon-key"
+	# Last, and in one step: its presence says that all are there.
+	make_api_key service_role >"$secrets/service-key.new"
+	mv "$secrets/service-key.new" "$secrets/service-key"
+}
+
+# An API key is a token of ten years that names a role and nobody.
+make_api_key() {
+	local KITH_JWT_SECRET='' now
+
+	printf -v now '%(%s)T' -1
+	sign "$(jwt_header).$(printf '{"role":"%s","iss":"kith","iat":%d,"exp":%d}' \
+		"$1" "$now" $((now + 10 * 365 * 86400)) | base64url)"
+}
+
+# Self-signed, for the names of this machine; a new one a month before it ends.
+make_certificate() {
+	local key=$KITH_HOME/secrets/tls-key.pem cert=$KITH_HOME/secrets/tls-cert.pem
+
+	if [[ -e $cert ]] && openssl x509 -in "$cert" -noout -checkend 2592000 >/dev/null; then
+		return
+	fi
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-keyout "$key" -out "$cert" -days 397 -subj /CN=localhost \
+		-addext subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1 2>/dev/null
+}
+
+# Names the file and what each key may do; the programs read it again when it
+# changes.
+write_keys_json() {
+	local secrets=$KITH_HOME/secrets x y secret=
+
+	{ read -r x && read -r y; } <"$secrets/public-key"
+	if [[ -n $KITH_JWT_SECRET ]]; then
+		secret=$(printf ',\n  {"kty":"oct","alg":"HS256","k":"%s","roles":["anon","authenticated","service_role"]}' \
+			"$(printf %s "$KITH_JWT_SECRET" | base64url)")
+	fi
+	write_file "$KITH_HOME/keys.json" 640 <<-END
+	{"keys":[
+	  {"kty":"EC","crv":"P-256","alg":"ES256","kid":"$(cat "$secrets/kid")",
+	   "x":"$x","y":"$y",
+	   "issuer":"$url/auth/v1","roles":["anon","authenticated","service_role"],"sessions":true}$secret],
+	 "api_keys":[
+	  {"role":"anon","sha256":"$(digest "$secrets/anon-key")"},
+	  {"role":"service_role","sha256":"$(digest "$secrets/service-key")"}]}
+	END
+}
+
+# SHA-256 of the key in a file, without the line break behind it.
+digest() {
+	local sum
+
+	sum=$(tr -d '\n' <"$1" | sha256sum)
+	echo "${sum%% *}"
+}

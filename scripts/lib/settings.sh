@@ -1,0 +1,177 @@
+# settings.sh - the settings of Kith: names, defaults, where a value comes from.
+#
+# A value comes from the environment, else from $KITH_HOME/kith.conf, else from
+# the table below.  What an instance was started with is kept in
+# $KITH_HOME/in-force.conf until it is stopped, so that `kith env` and
+# `kith token` agree with the running programs whatever their own environment
+# says.
+
+# name | default | read by: p = programs, s = scripts | what it does
+settings_table='
+KITH_PORT|8000|s|port of plain http on loopback
+KITH_HTTPS_PORT||s|port of https on loopback; the next one after KITH_PORT
+KITH_SITE_URL|http://localhost:3000|s|address of the app, where links in mail lead
+KITH_JWT_SECRET||s|shared secret of at least 32 bytes: tokens are signed with HS256
+KITH_PROCESSES|2|s|processes per program
+KITH_VARIANT|plain|s|build to run: plain, san (sanitizers) or cov (coverage)
+KITH_DATABASE||p|libpq conninfo without user; the private cluster
+KITH_KEYS||p|file of the public keys; keys.json in KITH_HOME
+KITH_SCHEMAS|public|p|exposed schemas, the default one first
+KITH_MAX_ROWS|1000|p|most rows in one answer
+KITH_BODY_LIMIT|1048576|p|most bytes in one request body
+KITH_STATEMENT_TIMEOUT_ANON|3000|p|milliseconds a statement of anon may take
+KITH_STATEMENT_TIMEOUT|8000|p|milliseconds any other statement may take
+KITH_JWT_AUDIENCE|authenticated|p|audience that a user token must name
+KITH_JWT_LEEWAY|30|p|seconds by which clocks may differ, 0 to 60
+KITH_ANON_WITHOUT_KEY|0|p|1: a request without any key is anon
+KITH_PREPARED_STATEMENTS|1|p|0: none, for a pooler in between
+KITH_IDLE_DISCONNECT|60|p|seconds until an idle database connection is closed
+KITH_LOG_LEVEL|info|p|debug, info, warning or error
+'
+# What `kith env` prints: allowed in our environment, never read from it.
+printed_names=' KITH_URL KITH_HTTPS_URL KITH_ANON_KEY KITH_SERVICE_KEY KITH_CA_FILE '
+
+fail() {
+	printf 'kith: %s\n' "$*" >&2
+	exit 1
+}
+
+say() {
+	printf 'kith: %s\n' "$*" >&2
+}
+
+# Prints the names of all settings, or of those that the programs read (p).
+setting_names() {
+	local name default reader text
+
+	while IFS='|' read -r name default reader text; do
+		[[ -z $name || ${1-$reader} != "$reader" ]] || echo "$name"
+	done <<<"$settings_table"
+}
+
+# Is this a name one may set?  KITH_TEST_* is for programs built for tests.
+known_setting() {
+	[[ $1 == KITH_TEST_* || $settings_table == *$'\n'"$1|"* ]]
+}
+
+# Reads KITH_NAME=value lines into the map conf; a value goes to the end of
+# its line and is taken as it is.
+read_conf() {
+	local file=$1 line name number=0
+
+	[[ -e $file ]] || return 0
+	[[ -r $file ]] || fail "cannot read $file: run as its owner"
+	while IFS= read -r line || [[ -n $line ]]; do
+		number=$((number + 1))
+		[[ $line =~ ^[[:space:]]*(#|$) ]] && continue
+		name=${line%%=*}
+		[[ $line == *=* ]] && known_setting "$name" ||
+			fail "$file:$number: unknown setting \"$name\""
+		conf[$name]=${line#*=}
+	done <"$file"
+}
+
+check_number() {
+	[[ ${!1} =~ ^[0-9]{1,9}$ ]] && ((10#${!1} >= $2 && 10#${!1} <= $3)) ||
+		fail "$1 must be a number from $2 to $3, not \"${!1}\""
+}
+
+check_settings() {
+	check_number KITH_PORT 1 65534
+	KITH_HTTPS_PORT=${KITH_HTTPS_PORT:-$((KITH_PORT + 1))}
+	check_number KITH_HTTPS_PORT 1 65535
+	((KITH_PORT != KITH_HTTPS_PORT)) ||
+		fail "KITH_PORT and KITH_HTTPS_PORT are both $KITH_PORT"
+	check_number KITH_PROCESSES 1 64
+	check_number KITH_BODY_LIMIT 1 104857600
+	[[ $KITH_VARIANT =~ ^(plain|san|cov)$ ]] ||
+		fail "KITH_VARIANT must be plain, san or cov, not \"$KITH_VARIANT\""
+	local LC_ALL=C # a length in bytes
+	[[ -z $KITH_JWT_SECRET || ${#KITH_JWT_SECRET} -ge 32 ]] ||
+		fail 'KITH_JWT_SECRET must have at least 32 bytes'
+}
+
+# load_settings wanted|in-force: sets every KITH_* name of the table as a shell
+# variable.  "in-force" prefers what the running instance was started with.
+load_settings() {
+	local which=$1 name default reader text
+	local -A conf=()
+
+	for name in "${!KITH_@}"; do
+		[[ $name == KITH_HOME || $printed_names == *" $name "* ]] ||
+			known_setting "$name" || fail "unknown setting $name"
+	done
+	find_home
+	if [[ $which == in-force && -e $KITH_HOME/in-force.conf ]]; then
+		read_conf "$KITH_HOME/in-force.conf"
+		# The environment has no say in what already runs.
+		for name in $(setting_names); do
+			unset "$name"
+		done
+	else
+		read_conf "$KITH_HOME/kith.conf"
+	fi
+	while IFS='|' read -r name default reader text; do
+		[[ -n $name ]] || continue
+		[[ -v $name ]] || printf -v "$name" %s "${conf[$name]-$default}"
+		[[ ${!name} != *$'\n'* ]] || fail "$name holds a line break"
+	done <<<"$settings_table"
+	check_settings
+	url=http://127.0.0.1:$KITH_PORT
+	https_url=https://127.0.0.1:$KITH_HTTPS_PORT
+}
+
+# The settings as lines of a file.
+print_settings() {
+	local name
+
+	for name in $(setting_names); do
+		printf '%s=%s\n' "$name" "${!name}"
+	done
+}
+
+# kith.conf with every setting explained and commented out.
+write_default_conf() {
+	local name default reader text
+
+	echo '# Settings of this instance: KITH_NAME=value, without quotes.'
+	echo '# Take the # away to change one; it counts from the next kith up.'
+	while IFS='|' read -r name default reader text; do
+		[[ -z $name ]] || printf '\n# %s\n#%s=%s\n' "$text" "$name" "$default"
+	done <<<"$settings_table"
+}
+
+# Sets KITH_HOME, run_dir (sockets; their paths must stay below 100 bytes) and
+# app (the prefix below which its programs are installed) and what depends on
+# who we are: instance_user and as, the words in front of a command that make it
+# run as that user.
+find_home() {
+	local home=${KITH_HOME-} hash
+
+	if [[ -z $home && -n $checkout ]]; then
+		home=$checkout/var
+	elif [[ -z $home ]]; then
+		home=${XDG_DATA_HOME:-${HOME:-/root}/.local/share}/kith
+	fi
+	KITH_HOME=$(realpath -m -- "$home")
+	[[ $KITH_HOME =~ ^/[][A-Za-z0-9._/+@,:~-]+$ ]] ||
+		fail "KITH_HOME may not hold spaces or quotes: $KITH_HOME"
+	hash=$(printf %s "$KITH_HOME" | sha256sum)
+	hash=${hash:0:12}
+	if ((EUID == 0)); then
+		instance_user=kith
+		as=(setpriv --reuid=kith --regid=kith --init-groups --)
+		run_dir=/run/kith/$hash
+	else
+		instance_user=$(id -un)
+		as=()
+		run_dir=/tmp/kith-$EUID-$hash
+	fi
+	if [[ -n $checkout ]]; then
+		app=$KITH_HOME/app
+	else
+		app=$prefix
+	fi
+	unset "${!PG@}"
+	export PGHOST=$run_dir PGPORT=5432 PGDATABASE=kith PGUSER=postgres
+}
