@@ -1,0 +1,311 @@
+#include "resource.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <fcgiapp.h>
+
+#include "arena.h"
+#include "auth.h"
+#include "db.h"
+#include "log.h"
+#include "reply.h"
+#include "rest.h"
+#include "settings.h"
+#include "teststop.h"
+
+#define LISTENER STDIN_FILENO
+#define PREFIX "/rest/v1/"
+
+/* What a request may take beside its body. */
+#define ROOM ((size_t)32 << 20)
+
+/* nginx sends a request whole and at once; what is silent for longer is not nginx. */
+#define RECEIVE_TIMEOUT_S 2
+
+/* Milliseconds that libfcgi waits for a peer to close, where it closes: its own two seconds would starve others. */
+#define CLOSE_TIMEOUT_MS "100"
+
+static volatile sig_atomic_t stopping;
+
+/* The request in hand, and where it stands: for exhausted(). */
+static struct kith_request request;
+static FCGX_Request fcgi;
+static bool answered;
+
+static void
+stop(int signal_number)
+{
+	(void)signal_number;
+	stopping = 1;
+}
+
+/*
+ * The arena's last call.  The process ends, since memory that was not there
+ * once may be missing anywhere; the supervisor starts another, and PostgreSQL
+ * rolls back what was not committed.
+ */
+static void
+exhausted(void *unused)
+{
+	(void)unused;
+	kith_log(KITH_LOG_ERROR, "request %s ran out of memory", request.id ? request.id : "without id");
+	if (!answered)
+		kith_reply_exhausted(&request, fcgi.requestId);
+	exit(EX_OSERR);
+}
+
+/*
+ * Reads the body of length bytes to its end.  False when it is not whole: the
+ * client left, or nginx did; half a body must never be taken for one.
+ */
+static bool
+read_body(long length)
+{
+	struct kith_buf body;
+	int got;
+
+	kith_buf_init(&body, request.arena, (size_t)length);
+	got = length ? FCGX_GetStr(body.s, (int)length, fcgi.in) : 0;
+	if (got != length || FCGX_GetChar(fcgi.in) != EOF || FCGX_GetError(fcgi.in))
+		return false;
+	body.s[length] = '\0';
+	request.body = body.s;
+	request.body_len = (size_t)length;
+	return true;
+}
+
+static void
+dispatch(const struct kith_resource *resource)
+{
+	if (request.method == KITH_OPTIONS)
+		kith_reply_preflight(&request);
+	else if (!strncmp(request.path, PREFIX, strlen(PREFIX)))
+		kith_rest_handle(&request, resource);
+	else
+		kith_fail(&request, 404, "PGRST125", "Invalid path specified in request URL");
+}
+
+/* True when the peer has sent all it had to, so that closing at once loses nothing. */
+static bool
+answer(const struct kith_resource *resource, long length)
+{
+	bool whole = false;
+
+	if (length > kith_settings.body_limit) {
+		kith_fail(&request, 413, "KITH02", "request body is too large");
+		kith_fail_details(&request, "%ld bytes were sent, %ld are allowed.", length, kith_settings.body_limit);
+	} else if (length >= 0 && read_body(length)) {
+		whole = true;
+		KITH_TEST_POINT("body");
+		dispatch(resource);
+	} else {
+		kith_log(KITH_LOG_INFO, "request %s dropped: its body is not whole", request.id);
+		return false;
+	}
+	kith_reply_send(&request, fcgi.requestId);
+	answered = true;
+	kith_log_request(&request);
+	return whole;
+}
+
+static int64_t
+now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* One connection is one request: keeping it would pin this process to one peer. */
+static void
+serve_connection(const struct kith_resource *resource, struct kith_arena *arena, int fd)
+{
+	static const struct timeval timeout = { .tv_sec = RECEIVE_TIMEOUT_S };
+	int64_t started = now_us();
+	bool whole;
+	long length;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	/*
+	 * libfcgi reads the request from our connection.  Should that fail it
+	 * wants to accept another one: from a socket that does not exist.
+	 */
+	FCGX_InitRequest(&fcgi, -1, 0);
+	fcgi.ipcFd = fd;
+	fcgi.keepConnection = 1;
+	if (FCGX_Accept_r(&fcgi)) {
+		kith_log(KITH_LOG_DEBUG, "connection dropped: no whole FastCGI request");
+		return;
+	}
+	answered = false;
+	length = kith_request_init(&request, arena, fcgi.envp);
+	request.fd = fd;
+	request.started_us = started;
+	whole = answer(resource, length);
+	kith_arena_reset(arena);
+	/*
+	 * A peer that is still sending must read the answer before the reset
+	 * that closing would cause: libfcgi shuts our side and waits for it.
+	 */
+	FCGX_Free(&fcgi, !whole);
+	if (whole)
+		close(fd);
+}
+
+/*
+ * Siblings wait for the same socket.  EPOLLEXCLUSIVE wakes one of them for a
+ * connection, the one that waits longest; poll would wake them all, and on a
+ * busy machine every second wake-up would find nothing.
+ */
+static int
+watch_listener(void)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (fd != -1 && !epoll_ctl(fd, EPOLL_CTL_ADD, LISTENER, &event))
+		return fd;
+	kith_log(KITH_LOG_ERROR, "cannot wait for connections: %s", strerror(errno));
+	exit(EX_OSERR);
+}
+
+/*
+ * Serves until SIGTERM or SIGINT, which can come only while waiting: a request
+ * in hand is always finished.  The next one waits in the socket's queue for
+ * the sibling.
+ */
+static void
+loop(const struct kith_resource *resource, const sigset_t *while_waiting)
+{
+	struct kith_arena *arena = kith_arena_new((size_t)kith_settings.body_limit + ROOM);
+	int watch = watch_listener();
+	struct epoll_event event;
+
+	kith_arena_on_exhausted(arena, exhausted, NULL);
+	while (!stopping) {
+		int ready = epoll_pwait(watch, &event, 1, kith_db_idle_timeout(), while_waiting), fd;
+
+		if (ready == 0)
+			kith_db_idle();
+		if (ready <= 0)
+			continue;
+		/* A sibling may have been faster: then there is nothing. */
+		fd = accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC);
+		if (fd != -1)
+			serve_connection(resource, arena, fd);
+	}
+	close(watch);
+	kith_arena_free(arena);
+}
+
+static int
+print_routes(const struct kith_resource *resource)
+{
+	for (const char *const *t = resource->tables; *t; t++)
+		printf("table %s\n", *t);
+	for (const char *const *f = resource->functions; *f; f++)
+		printf("function %s\n", *f);
+	if (resource->fallback)
+		puts("fallback");
+	return fflush(stdout) ? EX_IOERR : EX_OK;
+}
+
+static int
+print_help(const struct kith_resource *resource)
+{
+	printf("usage: kith-%s [--routes | --help]\n\n"
+	       "Serves its part of " PREFIX " by FastCGI on the listening socket that is\n"
+	       "standard input, set up by the KITH_* variables of the environment.\n"
+	       "--routes prints which tables and functions that is.\n",
+	       resource->name);
+	return fflush(stdout) ? EX_IOERR : EX_OK;
+}
+
+/* A closed descriptor 1 or 2 would be given to a connection, and the log written into it. */
+static void
+open_standard_fds(void)
+{
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1)
+			(void)!open("/dev/null", O_RDWR);
+}
+
+static bool
+stdin_listens(void)
+{
+	socklen_t n = sizeof(int);
+	int listens = 0;
+
+	return !getsockopt(LISTENER, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) && listens;
+}
+
+static void
+handle_signals(sigset_t *while_waiting)
+{
+	struct sigaction action = { .sa_handler = stop };
+	sigset_t blocked;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigaddset(&blocked, SIGINT);
+	sigprocmask(SIG_BLOCK, &blocked, while_waiting);
+	sigdelset(while_waiting, SIGTERM);
+	sigdelset(while_waiting, SIGINT);
+}
+
+static int
+run(const struct kith_resource *resource)
+{
+	sigset_t while_waiting;
+
+	open_standard_fds();
+	if (kith_settings_load())
+		return EX_CONFIG;
+	if (!stdin_listens()) {
+		fprintf(stderr, "kith-%s: standard input is no listening socket; start it by spawn-fcgi -n\n",
+			resource->name);
+		return EX_USAGE;
+	}
+	kith_log_init(resource->name);
+	if (!geteuid())
+		kith_log(KITH_LOG_WARNING, "running as root, which nothing here needs");
+	/* Siblings share the socket: whoever comes second must not sleep in accept. */
+	fcntl(LISTENER, F_SETFL, fcntl(LISTENER, F_GETFL) | O_NONBLOCK);
+	setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", CLOSE_TIMEOUT_MS, 1);
+	/* It installs signal handlers of its own, which ours replace. */
+	if (FCGX_Init())
+		return EX_OSERR;
+	handle_signals(&while_waiting);
+	if (kith_auth_init())
+		return EX_CONFIG;
+	loop(resource, &while_waiting);
+	return EX_OK;
+}
+
+int
+kith_serve(const struct kith_resource *resource, int argc, char **argv)
+{
+	if (argc == 1)
+		return run(resource);
+	if (argc == 2 && !strcmp(argv[1], "--routes"))
+		return print_routes(resource);
+	if (argc == 2 && !strcmp(argv[1], "--help"))
+		return print_help(resource);
+	fprintf(stderr, "usage: kith-%s [--routes | --help]\n", resource->name);
+	return EX_USAGE;
+}

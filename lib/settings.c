@@ -1,0 +1,210 @@
+#include "settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "log.h"
+
+/* What holds before kith_settings_load, for unit tests. */
+struct kith_settings kith_settings = {
+	.schemas = (const char *[]){ "public", NULL },
+	.max_rows = 1000,
+	.body_limit = 1048576,
+	.statement_timeout_anon = 3000,
+	.statement_timeout = 8000,
+	.jwt_audience = "authenticated",
+	.jwt_leeway = 30,
+	.prepared_statements = true,
+	.idle_disconnect = 60,
+	.log_level = KITH_LOG_INFO,
+};
+
+extern char **environ;
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	long *value;
+	long min, max;
+} numbers[] = {
+	{ "KITH_MAX_ROWS",               &kith_settings.max_rows,               0, 1000000 },
+	{ "KITH_BODY_LIMIT",             &kith_settings.body_limit,             0, 1L << 30 },
+	{ "KITH_STATEMENT_TIMEOUT_ANON", &kith_settings.statement_timeout_anon, 1, 3600000 },
+	{ "KITH_STATEMENT_TIMEOUT",      &kith_settings.statement_timeout,      1, 3600000 },
+	{ "KITH_JWT_LEEWAY",             &kith_settings.jwt_leeway,             0, 60 },
+	{ "KITH_IDLE_DISCONNECT",        &kith_settings.idle_disconnect,        0, 86400 },
+};
+
+static const struct {
+	const char *name;
+	bool *value;
+} switches[] = {
+	{ "KITH_ANON_WITHOUT_KEY",    &kith_settings.anon_without_key },
+	{ "KITH_PREPARED_STATEMENTS", &kith_settings.prepared_statements },
+};
+
+static const struct {
+	const char *name;
+	const char **value;
+} texts[] = {
+	{ "KITH_DATABASE",     &kith_settings.database },
+	{ "KITH_KEYS",         &kith_settings.keys },
+	{ "KITH_JWT_AUDIENCE", &kith_settings.jwt_audience },
+};
+/* clang-format on */
+
+static const char *const levels[] = { "debug", "info", "warning", "error" };
+
+/* Names that belong to scripts/kith: read there, or printed by `kith env` and so found in a developer's shell. */
+static const char *const of_scripts[] = {
+	"KITH_HOME",    "KITH_PORT", "KITH_HTTPS_PORT", "KITH_SITE_URL", "KITH_JWT_SECRET",  "KITH_PROCESSES",
+	"KITH_VARIANT", "KITH_URL",  "KITH_HTTPS_URL",  "KITH_ANON_KEY", "KITH_SERVICE_KEY", "KITH_CA_FILE",
+};
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+bool
+kith_parse_long(const char *s, long min, long max, long *value)
+{
+	const char *digits = *s == '-' ? s + 1 : s;
+	char *end;
+	long n;
+
+	/* strtol alone would take blanks, a plus and, with errno not looked at, too much. */
+	if (*digits < '0' || *digits > '9')
+		return false;
+	errno = 0;
+	n = strtol(s, &end, 10);
+	if (errno || *end || n < min || n > max)
+		return false;
+	*value = n;
+	return true;
+}
+
+static int
+refuse(const char *name, const char *wanted)
+{
+	fprintf(stderr, "%s: %s\n", name, wanted);
+	return -1;
+}
+
+static int
+set_number(size_t i, const char *value)
+{
+	char wanted[80];
+
+	if (kith_parse_long(value, numbers[i].min, numbers[i].max, numbers[i].value))
+		return 0;
+	snprintf(wanted, sizeof(wanted), "must be a whole number from %ld to %ld", numbers[i].min, numbers[i].max);
+	return refuse(numbers[i].name, wanted);
+}
+
+static int
+set_switch(size_t i, const char *value)
+{
+	if (strcmp(value, "0") && strcmp(value, "1"))
+		return refuse(switches[i].name, "must be 0 or 1");
+	*switches[i].value = *value == '1';
+	return 0;
+}
+
+static int
+set_level(const char *value)
+{
+	for (size_t i = 0; i < LENGTH(levels); i++) {
+		if (!strcmp(value, levels[i])) {
+			kith_settings.log_level = (int)i;
+			return 0;
+		}
+	}
+	return refuse("KITH_LOG_LEVEL", "must be debug, info, warning or error");
+}
+
+/* "public, companion" becomes { "public", "companion", NULL }. */
+static int
+set_schemas(const char *value)
+{
+	static struct kith_arena *arena;
+	const char **schemas;
+	size_t n = 1;
+
+	if (!arena)
+		arena = kith_arena_new(0);
+	for (const char *p = value; *p; p++)
+		n += *p == ',';
+	schemas = kith_new_array(arena, const char *, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		size_t blanks = strspn(value, " "), length = strcspn(value, ",");
+		const char *next = value + length + 1;
+
+		value += blanks;
+		length -= blanks;
+		while (length && value[length - 1] == ' ')
+			length--;
+		if (!length)
+			return refuse("KITH_SCHEMAS", "must be names of schemas with commas between");
+		schemas[i] = kith_strndup(arena, value, length);
+		value = next;
+	}
+	kith_settings.schemas = schemas;
+	return 0;
+}
+
+static bool
+is(const char *known, const char *name, size_t n)
+{
+	return strlen(known) == n && !memcmp(known, name, n);
+}
+
+/* One variable of the environment.  An empty value is as good as none. */
+static int
+set(const char *name, size_t n, const char *value)
+{
+	char text[64];
+
+	for (size_t i = 0; i < LENGTH(numbers); i++)
+		if (is(numbers[i].name, name, n))
+			return *value ? set_number(i, value) : 0;
+	for (size_t i = 0; i < LENGTH(switches); i++)
+		if (is(switches[i].name, name, n))
+			return *value ? set_switch(i, value) : 0;
+	for (size_t i = 0; i < LENGTH(texts); i++) {
+		if (is(texts[i].name, name, n)) {
+			if (*value)
+				*texts[i].value = value;
+			return 0;
+		}
+	}
+	if (is("KITH_SCHEMAS", name, n))
+		return *value ? set_schemas(value) : 0;
+	if (is("KITH_LOG_LEVEL", name, n))
+		return *value ? set_level(value) : 0;
+	for (size_t i = 0; i < LENGTH(of_scripts); i++)
+		if (is(of_scripts[i], name, n))
+			return 0;
+#ifdef KITH_TEST
+	if (!strncmp(name, "KITH_TEST_", 10))
+		return 0;
+#endif
+	snprintf(text, sizeof(text), "%.*s", (int)(n < sizeof(text) ? n : sizeof(text) - 1), name);
+	return refuse(text, "no such setting");
+}
+
+int
+kith_settings_load(void)
+{
+	for (char **e = environ; *e; e++) {
+		const char *equals = strchr(*e, '=');
+
+		if (!strncmp(*e, "KITH_", 5) && equals && set(*e, (size_t)(equals - *e), equals + 1))
+			return -1;
+	}
+	if (!kith_settings.database)
+		return refuse("KITH_DATABASE", "must be set: how to connect, as libpq reads it, without user");
+	if (!kith_settings.keys)
+		return refuse("KITH_KEYS", "must be set: the path of keys.json");
+	return 0;
+}

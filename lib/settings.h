@@ -1,0 +1,42 @@
+/*
+ * Settings: KITH_* variables of the environment, read once at start.
+ */
+#ifndef KITH_SETTINGS_H
+#define KITH_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct kith_settings {
+	const char *database;		/* KITH_DATABASE: libpq conninfo without user */
+	const char *keys;		/* KITH_KEYS: path of the key file */
+	const char **schemas;		/* KITH_SCHEMAS: exposed ones, the first is the default; ends with NULL */
+	long max_rows;			/* KITH_MAX_ROWS: cap on rows of one read; 0 for none */
+	long body_limit;		/* KITH_BODY_LIMIT: bytes */
+	long statement_timeout_anon;	/* KITH_STATEMENT_TIMEOUT_ANON: milliseconds */
+	long statement_timeout;		/* KITH_STATEMENT_TIMEOUT: milliseconds */
+	const char *jwt_audience;	/* KITH_JWT_AUDIENCE */
+	long jwt_leeway;		/* KITH_JWT_LEEWAY: seconds, 0..60 */
+	bool anon_without_key;		/* KITH_ANON_WITHOUT_KEY */
+	bool prepared_statements;	/* KITH_PREPARED_STATEMENTS */
+	long idle_disconnect;		/* KITH_IDLE_DISCONNECT: seconds, 0 for never */
+	int log_level;			/* KITH_LOG_LEVEL: debug, info, warning, error (0..3) */
+};
+
+/* In force; valid after kith_settings_load. */
+extern struct kith_settings kith_settings;
+
+/*
+ * Reads the environment.  0, or -1 after one line on stderr that names the
+ * variable and what it may be: unknown KITH_* names and bad values are refused.
+ * KITH_HOME, KITH_PORT and other names of the scripts are known and ignored.
+ */
+int kith_settings_load(void);
+
+/*
+ * Parses a decimal integer of min..max: no blanks, no sign but a leading '-',
+ * nothing behind it.  False, *value untouched, for anything else.
+ */
+bool kith_parse_long(const char *s, long min, long max, long *value);
+
+#endif
