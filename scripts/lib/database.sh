@@ -56,7 +56,7 @@ write_cluster_conf() {
 	log_checkpoints = off
 	log_lock_waits = on
 	log_line_prefix = '%m [%p] %q%u %a '
-	include_if_exists = '$KITH_HOME/postgresql.conf'
+	include = '$KITH_HOME/postgresql.conf'
 	END
 	write_file "$data/pg_hba.conf" 640 <<-END
 	local all all peer map=kith
@@ -84,8 +84,29 @@ write_file() {
 	mv -f "$1.new" "$1"
 }
 
+# PostgreSQL does not start while the process that its lock files name exists,
+# if only as a zombie: in a container whose first process reaps nobody, a
+# killed one stays.  Nobody may be left in the data directory either.
+drop_zombies_lock() {
+	local lock=$KITH_HOME/data/postmaster.pid pid
+
+	{ read -r pid <"$lock"; } 2>/dev/null || return 0
+	[[ -e /proc/$pid ]] && ! start_time "$pid" >/dev/null || return 0
+	wait_for 20 nobody_works_in "$KITH_HOME/data" || return 0
+	rm -f "$lock" "$run_dir"/.s.PGSQL.*
+}
+
+nobody_works_in() {
+	local cwd
+
+	for cwd in /proc/[0-9]*/cwd; do
+		[[ ! $cwd -ef $1 ]] || return 1
+	done
+}
+
 start_postgres() {
 	write_cluster_conf
+	drop_zombies_lock
 	launch postgresql "${as[@]}" "$pg_bin/postgres" -D "$KITH_HOME/data"
 	wait_for 60 postgres_settled
 	alive postgresql || start_failed postgresql 'did not start'

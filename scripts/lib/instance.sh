@@ -46,7 +46,8 @@ make_home() {
 	[[ ! -e $KITH_HOME/secrets || -O $KITH_HOME/secrets ]] ||
 		fail "$KITH_HOME belongs to $(stat -c %U "$KITH_HOME/secrets")"
 	if ((EUID == 0)) && ! reachable "$KITH_HOME"; then
-		elsewhere=/var/lib/kith/$(basename "$KITH_HOME")-${run_dir##*/}
+		elsewhere=${KITH_HOME%/var}
+		elsewhere=/var/lib/kith/${elsewhere##*/}-${run_dir##*/}
 		rmdir "$KITH_HOME" 2>/dev/null || [[ ! -e $KITH_HOME ]] ||
 			fail "user $instance_user cannot reach $KITH_HOME"
 		mkdir -p "$elsewhere" "${KITH_HOME%/*}"
@@ -63,6 +64,9 @@ make_home() {
 	[[ ! -L $run_dir ]] && install -d -o "$instance_user" -g "$group" -m 750 "$run_dir" ||
 		fail "cannot use $run_dir"
 	[[ -e $KITH_HOME/kith.conf ]] || write_default_conf >"$KITH_HOME/kith.conf"
+	[[ -e $KITH_HOME/postgresql.conf ]] ||
+		echo '# Your own settings of PostgreSQL; they win over those of kith up.' \
+			>"$KITH_HOME/postgresql.conf"
 }
 
 # Can the instance's user pass through the directories above this path?
@@ -105,15 +109,18 @@ lock_home() {
 
 # Starts what does not run; on failure nothing is left running that was not.
 start_instance() {
-	local running stopped
+	local running stopped name pid
 
 	need run
 	make_home
 	lock_home
 	look
+	for name in "${stopped[@]}"; do
+		sweep "$name"
+	done
+	alive nginx || check_ports
 	if ((${#running[@]} == 0)); then
 		trap stop_instance EXIT
-		check_ports
 		install_app
 	else
 		same_settings
@@ -162,7 +169,7 @@ stop_instance() {
 	done
 	# Requests in hand are finished first; then nobody needs the database.
 	stop nginx TERM 5
-	for name in "${running[@]}"; do
+	for name in $(parts_of_instance); do
 		[[ $name != kith-* ]] || stop "$name" TERM 15
 	done
 	stop postgresql INT 60

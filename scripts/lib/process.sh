@@ -46,11 +46,39 @@ stop() {
 			wait_for 5 gone "$1" || true
 		fi
 	fi
+	sweep "$1"
 	rm -f "$KITH_HOME/pids/$1"
 }
 
 gone() {
 	! alive "$1"
+}
+
+# sweep NAME: ends what outlived it, after a kill -9 (workers of nginx, children
+# of multiwatch).  They are in the process group that has its number, and the
+# kernel gives that number to nobody while the group lives.
+sweep() {
+	local pid started
+
+	[[ -e $KITH_HOME/pids/$1 ]] && ! alive "$1" || return 0
+	read -r pid started <"$KITH_HOME/pids/$1" || return 0
+	# Alive with another start time: a stranger.
+	if ! start_time "$pid" >/dev/null && ! group_gone "$pid" &&
+		kill -s TERM -- "-$pid" 2>/dev/null; then
+		wait_for 10 group_gone "$pid" || kill -s KILL -- "-$pid" || true
+	fi
+	rm -f "$KITH_HOME/pids/$1"
+}
+
+# Has this process group no member but zombies, which nobody may ever reap?
+group_gone() {
+	local file stat
+
+	for file in /proc/[0-9]*/stat; do
+		{ read -r stat <"$file"; } 2>/dev/null || continue
+		read -ra stat <<<"${stat##*) }"
+		[[ ${stat[2]} != "$1" || ${stat[0]} == Z ]] || return 1
+	done
 }
 
 # wait_for SECONDS COMMAND...: until it succeeds; fails at the deadline.
