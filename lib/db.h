@@ -39,7 +39,13 @@ int kith_db_run(struct kith_request *req, const struct kith_transaction *t, stru
  */
 const PGresult *kith_db_catalog(struct kith_request *req, const struct kith_sql *sql);
 
-/* Called between requests: reads notices that came meanwhile, drops connections idle too long or too old. */
+/*
+ * Takes in what PostgreSQL sent since the last request: notices that the schema
+ * changed, and the end of connections.  Before the catalog is looked at.
+ */
+void kith_db_notices(void);
+
+/* Called while there is nothing to do: closes connections that were idle too long. */
 void kith_db_idle(void);
 
 /* Milliseconds until kith_db_idle has something to do; -1: nothing. */

@@ -148,8 +148,6 @@ kith_connection_get(struct kith_request *req, bool as_service)
 {
 	struct kith_connection *c = as_service ? &service : &api;
 
-	if (c->pg)
-		read_notices(c);
 	if (c->pg && worn_out(c))
 		kith_connection_close(c);
 	if (!c->pg && open_connection(req, c))
@@ -251,6 +249,14 @@ kith_connection_result(struct kith_request *req, struct kith_connection *c, int6
 	}
 	*lost = true;
 	return NULL;
+}
+
+void
+kith_db_notices(void)
+{
+	for (size_t i = 0; i < sizeof(connections) / sizeof(connections[0]); i++)
+		if (connections[i]->pg)
+			read_notices(connections[i]);
 }
 
 void

@@ -5,6 +5,7 @@
 #include "arena.h"
 #include "auth.h"
 #include "catalog.h"
+#include "db.h"
 #include "resource.h"
 #include "rest_internal.h"
 #include "settings.h"
@@ -140,6 +141,7 @@ kith_rest_handle(struct kith_request *req, const struct kith_resource *resource)
 		return -1;
 	rest.transaction.search_path = search_path(&rest);
 	rest.transaction.timezone = rest.prefer.timezone;
+	kith_db_notices();
 	if (!dispatch(&rest))
 		return 0;
 	if (!may_be_outdated(req->error.code))
