@@ -175,10 +175,15 @@ end
 $$;
 comment on function kith.touch() is 'Trigger: keeps updated_at, whatever the client sent.';
 
+create sequence kith.schema_version;
+comment on sequence kith.schema_version is 'Counts changes of the schema, so that a program which was not listening can tell whether it missed one.';
+grant select on sequence kith.schema_version to kith_api, kith_service;
+
 create function kith.announce_schema() returns event_trigger
-language plpgsql volatile set search_path = ''
+language plpgsql volatile security definer set search_path = ''
 as $$
 begin
+    perform nextval('kith.schema_version');
     -- The statement, not pg_notify(): it needs no right.  Equal notices of one
     -- transaction arrive as one.
     notify kith, 'reload schema';
