@@ -60,7 +60,9 @@ comment on role kith_webhooks is 'Login of the webhook program; may call its fun
 comment on role kith_worker is 'Login of the worker; may become authenticated.';
 
 -- A wait for a lock, or a transaction somebody forgot, ends by itself.  The
--- programs set the time of a statement for each request.
+-- programs set the time of a statement for each request.  Errors of theirs stay
+-- out of the server's log, because the message quotes what the user sent: the
+-- program logs the SQLSTATE.  The server's own errors are logged as ever.
 do $$
 declare
     login text;
@@ -69,6 +71,7 @@ begin
     loop
         execute format('alter role %I set lock_timeout = ''5s''', login);
         execute format('alter role %I set idle_in_transaction_session_timeout = ''30s''', login);
+        execute format('alter role %I set log_min_messages = ''log''', login);
     end loop;
 end
 $$;
