@@ -115,7 +115,7 @@ start_postgres() {
 
 # Answers, or will not: recovery after a crash takes its time.
 postgres_settled() {
-	! alive postgresql || "$pg_bin/pg_isready" -q
+	! alive postgresql || "$pg_bin/pg_isready" -q -d postgres
 }
 
 # Makes the database, and refuses settings that lose acknowledged writes.

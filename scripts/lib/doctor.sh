@@ -109,6 +109,8 @@ doctor_instance() {
 		where name in ('fsync', 'full_page_writes', 'synchronous_commit') and setting = 'off'
 		END
 	)
+	"$(migrate_command)" --status >/dev/null ||
+		wrong 'the schema is not up to date: kith migrate'
 	[[ $(psql -XqAt -c 'show data_checksums') == on ]] ||
 		wrong 'the cluster has no data checksums: stop it and run pg_checksums --enable'
 	[[ $(psql -XqAt -c "select count(*) from pg_available_extensions where name = 'vector'") != 0 ]] ||

@@ -55,7 +55,7 @@ kith_test() {
 test_files() {
 	local dir
 
-	printf '%s\n' "build/$KITH_VARIANT"/tests/*.t
+	compgen -G "build/$KITH_VARIANT/tests/*.t"
 	for dir in tests/{sql,http,sdk,systems,fault}; do
 		[[ ! -d $dir ]] || find "$dir" -name node_modules -prune -o \
 			\( -name '*.t' -o -name '*.sql' -o -name '*.mjs' -executable \) \
