@@ -28,21 +28,18 @@
 
 #define METHODS "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS"
 
-/*
- * On every answer, errors included.  Answers are personal, so no cache keeps
- * them; without the exposed names a browser shows supabase-js no counts.
- */
 /* clang-format off */
+/*
+ * On every answer, errors included: without the exposed names a browser shows
+ * supabase-js no counts.  nginx adds what its own errors need too: request id,
+ * no-store, nosniff.
+ */
 #define COMMON \
 	"Access-Control-Allow-Origin: *\r\n" \
 	"Access-Control-Expose-Headers: Content-Range, Content-Location, Content-Profile, Location, " \
 	"Preference-Applied, Proxy-Status, Retry-After, WWW-Authenticate, X-Request-Id, Kith-Row-Limit\r\n" \
-	"Cache-Control: no-store\r\n" \
-	"Vary: Accept, Prefer, Range\r\n" \
-	"X-Content-Type-Options: nosniff\r\n"
-/* clang-format on */
+	"Vary: Accept, Prefer, Range\r\n"
 
-/* clang-format off */
 static const struct {
 	int status;
 	const char *phrase;
@@ -139,14 +136,15 @@ allow_headers(struct kith_request *req)
 	const char *p = kith_request_header_list(req, "access-control-request-headers");
 	struct kith_buf *b = &req->reply.headers;
 	const char *separator = "Access-Control-Allow-Headers: ";
-	size_t n;
+	size_t n, blanks;
 
 	if (!p)
 		p = "apikey, authorization, content-type, prefer, accept-profile, content-profile, x-client-info";
 	for (; *p; p += n + strcspn(p + n, ",")) {
 		p += strspn(p, ", \t");
 		n = strspn(p, token);
-		if (!n || !strchr(", \t", p[n]))
+		blanks = strspn(p + n, " \t");
+		if (!n || !strchr(",", p[n + blanks]))
 			continue;
 		kith_buf_puts(b, separator);
 		kith_buf_add(b, p, n);
@@ -201,12 +199,11 @@ head(struct kith_buf *out, struct kith_request *req)
 
 	kith_buf_printf(out, "Status: %d %s\r\n", r->status, reason(r->status));
 	kith_buf_add(out, r->headers.s, r->headers.len);
-	kith_buf_lit(out, COMMON "X-Request-Id: ");
-	kith_buf_puts(out, req->id);
+	kith_buf_lit(out, COMMON);
 	if (r->no_body)
-		kith_buf_lit(out, "\r\n\r\n");
+		kith_buf_lit(out, "\r\n");
 	else
-		kith_buf_printf(out, "\r\nContent-Length: %zu\r\n\r\n", r->body.len);
+		kith_buf_printf(out, "Content-Length: %zu\r\n\r\n", r->body.len);
 }
 
 /* Sends all pieces, waiting for the peer where it is slow. */
@@ -304,9 +301,9 @@ void
 kith_reply_exhausted(const struct kith_request *req, int id)
 {
 	static const char answer[] =
-	    "Status: 503 Service Unavailable\r\n" COMMON "Retry-After: 1\r\nProxy-Status: Kith; error=KITH03\r\n"
+	    "Status: 503 Service Unavailable\r\n" COMMON "Retry-After: 1\r\nProxy-Status: Kith; error=KITH503\r\n"
 	    "Content-Type: application/json; charset=utf-8\r\n\r\n"
-	    "{\"code\":\"KITH03\",\"details\":null,\"hint\":\"Ask for fewer rows or columns at once.\","
+	    "{\"code\":\"KITH503\",\"details\":null,\"hint\":\"Ask for fewer rows or columns at once.\","
 	    "\"message\":\"out of memory for this request\"}";
 	struct wire w = { .fd = req->fd, .id = id };
 

@@ -36,6 +36,9 @@
 /* Milliseconds that libfcgi waits for a peer to close, where it closes: its own two seconds would starve others. */
 #define CLOSE_TIMEOUT_MS "100"
 
+/* Memory in pieces of this size goes back to the system as soon as it is free. */
+#define LARGE (256 << 10)
+
 static volatile sig_atomic_t stopping;
 
 /* The request in hand, and where it stands: for exhausted(). */
@@ -103,8 +106,9 @@ answer(const struct kith_resource *resource, long length)
 	bool whole = false;
 
 	if (length > kith_settings.body_limit) {
-		kith_fail(&request, 413, "KITH02", "request body is too large");
+		kith_fail(&request, 413, "KITH413", "the request body is too large");
 		kith_fail_details(&request, "%ld bytes were sent, %ld are allowed.", length, kith_settings.body_limit);
+		kith_fail_hint(&request, "Send fewer rows at a time.");
 	} else if (length >= 0 && read_body(length)) {
 		whole = true;
 		KITH_TEST_POINT("body");
@@ -210,13 +214,18 @@ loop(const struct kith_resource *resource, const sigset_t *while_waiting)
 	kith_arena_free(arena);
 }
 
+static void
+print_names(const char *kind, const char *const *names)
+{
+	for (int i = 0; i < KITH_RESOURCE_MAX && names[i]; i++)
+		printf("%s %s\n", kind, names[i]);
+}
+
 static int
 print_routes(const struct kith_resource *resource)
 {
-	for (const char *const *t = resource->tables; *t; t++)
-		printf("table %s\n", *t);
-	for (const char *const *f = resource->functions; *f; f++)
-		printf("function %s\n", *f);
+	print_names("table", resource->tables);
+	print_names("function", resource->functions);
 	if (resource->fallback)
 		puts("fallback");
 	return fflush(stdout) ? EX_IOERR : EX_OK;
@@ -284,6 +293,9 @@ run(const struct kith_resource *resource)
 	kith_log_init(resource->name);
 	if (!geteuid())
 		kith_log(KITH_LOG_WARNING, "running as root, which nothing here needs");
+	/* Otherwise malloc, once asked for a large block, keeps as much for ever: 20 MB after one big answer. */
+	mallopt(M_MMAP_THRESHOLD, LARGE);
+	mallopt(M_TRIM_THRESHOLD, LARGE);
 	/* Siblings share the socket: whoever comes second must not sleep in accept. */
 	fcntl(LISTENER, F_SETFL, fcntl(LISTENER, F_GETFL) | O_NONBLOCK);
 	setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", CLOSE_TIMEOUT_MS, 1);
