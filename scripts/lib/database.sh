@@ -62,10 +62,11 @@ write_cluster_conf() {
 	local all all peer map=kith
 	local replication all peer map=kith
 	END
-	# Root's programs cannot become the superuser; an ordinary user is both.
+	# Who started the instance may be anybody; the programs, when they run as
+	# a user of their own, are never the superuser.
 	{
-		printf 'kith %s postgres\n' "$(id -un)"
-		printf "kith $instance_user %s\n" "${logins[@]}"
+		printf "kith $(id -un) %s\n" postgres "${logins[@]}"
+		((EUID != 0)) || printf "kith $instance_user %s\n" "${logins[@]}"
 	} | write_file "$data/pg_ident.conf" 640
 }
 

@@ -87,7 +87,7 @@ apt_install() {
 			/etc/postgresql-common/createcluster.conf
 	fi
 	"${apt[@]}" install "$@"
-	if [[ $had_nginx == no && -d /run/systemd/system ]]; then
+	if [[ $had_nginx == no ]] && command -v systemctl >/dev/null; then
 		systemctl --quiet disable nginx || true
 	fi
 }

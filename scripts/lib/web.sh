@@ -85,10 +85,13 @@ check_ports() {
 	done
 }
 
-# Lines "PROGRAM PATH": the first path that each program serves.
+# Lines "PROGRAM PATH": the first path that each program serves.  The one for
+# everything else is asked for a table that is nobody's own.
 probes() {
-	sed -n 's/^location \(= \)\{0,1\}\([^ ]*\) { fastcgi_pass \(kith-[a-z_-]*\);.*/\3 \2/p' \
-		"$app/share/kith/nginx/routes.conf" | sort -s -u -k 1,1
+	sed -n '
+		s|^location = \([^ ]*/[^ ]*/[^ ]*/[^ ]*\) { fastcgi_pass \([^;]*\);.*|\2 \1|p
+		s|^location \([^ ]*/\) { fastcgi_pass \([^;]*\);.*|\2 \1plans|p
+	' "$app/share/kith/nginx/routes.conf" | sort -s -u -k 1,1
 }
 
 # answers PATH...: is each request answered, with whatever but a fault?  So
@@ -96,9 +99,9 @@ probes() {
 answers() {
 	local codes
 
-	codes=$(curl -s -I -m 10 -H "apikey: $(<"$KITH_HOME/secrets/anon-key")" \
-		-w '%{stderr}%{http_code}\n' "${@/#/$url}" 2>&1 >/dev/null) || return 1
-	[[ $codes && ! $codes =~ 5..|000 ]]
+	codes=$(curl -s -Z -I -m 10 -H "apikey: $(<"$KITH_HOME/secrets/anon-key")" \
+		"${@/#/$url}" 2>/dev/null | sed -n 's/^HTTP[^ ]* \([0-9]*\).*/\1/p')
+	[[ $(grep -c '^[1-4]' <<<"$codes") -eq $# ]]
 }
 
 web_answers() {
