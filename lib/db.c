@@ -6,6 +6,7 @@
 
 #include "arena.h"
 #include "auth.h"
+#include "clock.h"
 #include "db_connection.h"
 #include "preamble.h"
 #include "request.h"

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "arena.h"
 #include "catalog.h"
+#include "clock.h"
 #include "db.h"
 #include "log.h"
 #include "request.h"
@@ -28,15 +28,6 @@
 static struct kith_connection api = { .login = "kith_api" };
 static struct kith_connection service = { .login = "kith_service" };
 static struct kith_connection *const connections[] = { &api, &service };
-
-int64_t
-kith_now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * SECOND + ts.tv_nsec / 1000;
-}
 
 void
 kith_connection_close(struct kith_connection *c)

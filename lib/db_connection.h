@@ -56,7 +56,4 @@ PGresult *kith_connection_result(struct kith_request *req, struct kith_connectio
 /* Asks PostgreSQL to stop what the connection is running. */
 void kith_connection_cancel(struct kith_connection *c);
 
-/* CLOCK_MONOTONIC in microseconds. */
-int64_t kith_now_us(void);
-
 #endif

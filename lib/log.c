@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "auth.h"
+#include "clock.h"
 #include "request.h"
 #include "settings.h"
 #include "utf8.h"
@@ -203,15 +204,6 @@ kith_log(enum kith_log_level level, const char *format, ...)
 	finish(&line);
 }
 
-static int64_t
-since(int64_t start_us)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - start_us;
-}
-
 void
 kith_log_request(const struct kith_request *req)
 {
@@ -228,7 +220,7 @@ kith_log_request(const struct kith_request *req)
 	add_text(&line, ",\"route\":", req->route, TEXT_MAX);
 	add_number(&line, ",\"status\":", status);
 	add_text(&line, ",\"code\":", req->error.code, 32);
-	add_ms(&line, ",\"ms\":", since(req->started_us));
+	add_ms(&line, ",\"ms\":", kith_now_us() - req->started_us);
 	add_ms(&line, ",\"db_ms\":", req->db_us);
 	if (req->rows < 0)
 		add(&line, ",\"rows\":null");

@@ -10,13 +10,13 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <fcgiapp.h>
 
 #include "arena.h"
 #include "auth.h"
+#include "clock.h"
 #include "db.h"
 #include "log.h"
 #include "reply.h"
@@ -123,21 +123,12 @@ answer(const struct kith_resource *resource, long length)
 	return whole;
 }
 
-static int64_t
-now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* One connection is one request: keeping it would pin this process to one peer. */
 static void
 serve_connection(const struct kith_resource *resource, struct kith_arena *arena, int fd)
 {
 	static const struct timeval timeout = { .tv_sec = RECEIVE_TIMEOUT_S };
-	int64_t started = now_us();
+	int64_t started = kith_now_us();
 	bool whole;
 	long length;
 
@@ -199,9 +190,10 @@ loop(const struct kith_resource *resource, const sigset_t *while_waiting)
 
 	kith_arena_on_exhausted(arena, exhausted, NULL);
 	while (!stopping) {
-		int ready = epoll_pwait(watch, &event, 1, kith_db_idle_timeout(), while_waiting), fd;
+		int due = kith_db_idle_timeout(), fd;
+		int ready = epoll_pwait(watch, &event, 1, due, while_waiting);
 
-		if (ready == 0)
+		if (ready == 0 || due == 0)
 			kith_db_idle();
 		if (ready <= 0)
 			continue;
