@@ -122,7 +122,9 @@ $$;
 
 -- Built-in functions that PostgreSQL lets everybody call.  The API never
 -- offers pg_catalog; this is the second wall, for SQL that a mistake of ours
--- lets in.  With set_config such SQL could become another user.
+-- lets in.  With set_config such SQL could become another user.  Functions of
+-- the owner may use them; a program sets role and claims while it is still its
+-- login.
 do $$
 declare
     f regprocedure;
@@ -143,11 +145,12 @@ begin
             )
     loop
         execute format('revoke execute on function %s from public', f);
+        execute format('grant execute on function %s to kith_owner', f);
     end loop;
 end
 $$;
 grant execute on function pg_catalog.set_config(text, text, boolean)
-    to kith_owner, kith_api, kith_service, kith_auth, kith_storage, kith_webhooks, kith_worker;
+    to kith_api, kith_service, kith_auth, kith_storage, kith_webhooks, kith_worker;
 
 -- kith: internals that no client role may touch.
 create schema kith authorization kith_owner;

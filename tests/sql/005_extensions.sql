@@ -1,0 +1,34 @@
+-- Goal: an embedding comes back as it went in, and rubbish is refused.
+\ir ../lib/prelude.psql
+select no_plan();
+
+create function test.vector(number text) returns text language sql as $$
+    select '[' || string_agg(number, ',') || ']' from generate_series(1, 1536)
+$$;
+-- Every exponent a float4 has, both signs; with it the denormal ones and zero.
+select setseed(0.5) \g /dev/null
+create table test.sample as
+select '[' || string_agg(case i when 1 then '0' when 2 then '-0' when 3 then '1e-45' when 4 then '-3.4028235e+38' when 5 then '1.1754944e-38'
+    else ((random() - 0.5) * power(10, random() * 80 - 42))::float4::text end, ',' order by i) || ']' as text
+from generate_series(1, 1536) i;
+
+select is(extensions.vector_out(extensions.vector_in(text)), text, 'every finite float4 survives') from test.sample;
+select is(extensions.vector_out(extensions.vector_in(test.vector(' 0.1 '))), test.vector('0.1'), 'blanks are allowed');
+select is(extensions.vector_in(null), null, 'null stays null');
+select throws_ok(format('select extensions.vector_in(%L)', test.vector(number)), '22P02', null, 'refused: ' || number)
+from unnest(array['NaN', 'Infinity', '-inf', '', 'x', '1e', '1e99', '{1}', 'NULL', '"1"', '1 2', '--1', '0x10']) as number;
+select throws_ok(format('select extensions.vector_in(%L)', text), '22P02', null, 'refused: ' || text)
+from unnest(array['', '1', '{1,2}', '[[1,2]]', '[1,2', '1,2]', '[1,2]]', '[1],[2]', '(1,2)', '[1,2];']) as text;
+select throws_ok(format('select extensions.vector_in(%L)', text), '22000', null, 'wrong dimension refused: ' || text)
+from unnest(array['[1]', '[1,2,3]', '[]']) as text;
+
+insert into public.memories (user_id, content, embedding) select test.id('owner'), 'tea', extensions.vector_in(text) from test.sample;
+select is(test.rows('owner', 'select extensions.vector_out(embedding) as text from public.memories') -> 0 ->> 'text', text,
+    'the owner reads the text back') from test.sample;
+select is(test.try('owner', format('update public.memories set embedding = extensions.vector_in(%L)', test.vector('0.5'))), '1',
+    'the owner writes it by its text');
+select ok(provolatile = 'i' and proisstrict and proparallel = 's', oid::regprocedure || ' is strict, immutable and parallel safe')
+from pg_proc where pronamespace = 'extensions'::regnamespace and proname in ('vector_in', 'vector_out') and prolang <> 13;
+
+select finish();
+rollback;

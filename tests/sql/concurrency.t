@@ -1,0 +1,92 @@
+#!/usr/bin/perl
+# Goal: what is promised of one writer holds for eight at once.
+
+use strict;
+use warnings;
+use POSIX ();
+use Test::More;
+
+my $writers = 8;
+
+# Runs SQL as the superuser of PG*; the lines it prints.
+sub sql {
+	my ($sql) = @_;
+	open my $psql, '-|', 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-c', $sql
+	    or die "cannot run psql: $!";
+	chomp(my @lines = <$psql>);
+	close $psql or die "psql failed: $sql";
+	return wantarray ? @lines : $lines[0];
+}
+
+# Runs a script in $writers sessions at once; what they print, or undef if one
+# of them failed.
+sub at_once {
+	my ($script) = @_;
+	my (@sessions, @lines);
+	my $failed = 0;
+
+	for my $n (1 .. $writers) {
+		my $pid = open my $out, '-|';
+		die "cannot fork: $!" unless defined $pid;
+		if (!$pid) {
+			open my $psql, '|-', 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1' or die $!;
+			print $psql $script->($n);
+			close $psql;
+			POSIX::_exit($? ? 1 : 0);  # without the END of the parent
+		}
+		push @sessions, $out;
+	}
+	for my $out (@sessions) {
+		push @lines, map { chomp; $_ } grep { /\S/ } <$out>;
+		close $out or $failed++;
+	}
+	is $failed, 0, 'every session ends well';
+	return @lines;
+}
+
+sub as_user {
+	my ($user, $statement, $end) = @_;
+	return "begin;\n"
+	    . qq{select set_config('request.jwt.claims', '{"role":"authenticated","sub":"$user"}', true) \\g /dev/null\n}
+	    . "set local role authenticated;\n$statement;\n" . ($end || 'commit') . ";\n";
+}
+
+my $user = sql("insert into auth.users (id, email) values (gen_random_uuid(), gen_random_uuid() || '\@kith.test') returning id");
+END {
+	my $status = $?;
+	sql("delete from auth.users where id = '$user'") if $user;
+	$? = $status;
+}
+
+# Messages: single and bulk inserts, some rolled back, upserts that
+# insert nothing.
+my $conversation = sql("insert into public.conversations (user_id) values ('$user') returning id");
+at_once(sub {
+	my ($n) = @_;
+	my $insert = 'insert into public.messages (conversation_id, role, content)';
+	return join '', map {
+		as_user($user, "$insert values ('$conversation', 'user', '$n')"),
+		as_user($user, "$insert select '$conversation', 'user', '$n' from generate_series(1, 7)", $_ % 3 ? 'commit' : 'rollback'),
+		as_user($user, "insert into public.messages (id, conversation_id, role, content)
+		    select id, conversation_id, role, content from public.messages where conversation_id = '$conversation' and sequence_number = 1
+		    on conflict do nothing"),
+	} 1 .. 12;
+});
+my $expected = $writers * (12 + 8 * 7);
+is sql("select count(*) || ' ' || min(sequence_number) || ' ' || max(sequence_number) || ' ' || count(distinct sequence_number)
+    from public.messages where conversation_id = '$conversation'"), "$expected 1 $expected $expected", 'numbers run 1, 2, 3 ... without a gap';
+is sql("select message_count from public.conversations where id = '$conversation'"), $expected, 'and the count is right';
+
+# One session a day, also when called eight times at once.
+my %ids = map { $_ => 1 } at_once(sub { as_user($user, 'select id from public.get_or_create_chat_session()') });
+is keys %ids, 1, 'eight calls find one session';
+
+# The cap.
+at_once(sub {
+	my ($n) = @_;
+	return join '', map { as_user($user, "insert into public.memories (content) values ('$n.$_'), ('$n.$_ too')") } 1 .. 10;
+});
+is sql("select count(*) filter (where is_active) || ' of ' || count(*) from public.memories where user_id = '$user'"),
+    '100 of ' . $writers * 20, 'the cap holds, and nothing is lost';
+
+done_testing;

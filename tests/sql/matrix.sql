@@ -1,0 +1,192 @@
+-- Goal: who may do what to whose row, for every relation and column there is.
+-- The relations, columns and foreign keys come from the catalogue, the expected
+-- answers from matrix.psql; what is in one and not in the other fails.  D1 D2
+\ir ../lib/prelude.psql
+select no_plan();
+\ir matrix.psql
+
+create view test.relations as
+select c.oid::regclass as relation, (n.nspname || '.' || c.relname) collate "default" as name
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+where n.nspname not in ('kith', 'auth', 'extensions', 'test', 'tap') and n.nspname !~ '^(pg_|information_schema$)'
+    and c.relkind in ('r', 'v', 'm', 'f', 'p');
+
+create view test.columns as
+select r.relation, r.name as relation_name, r.name || '.' || a.attname as name, a.attname::text as column_name, a.attnum, a.atttypid,
+    has_column_privilege('authenticated', r.relation, a.attnum, 'INSERT') as insertable,
+    has_column_privilege('authenticated', r.relation, a.attnum, 'UPDATE') as updatable,
+    has_any_column_privilege('authenticated', r.relation, 'INSERT') as any_insertable,
+    a.attnotnull and not a.atthasdef and a.attidentity = '' as required,
+    f.confrelid::regclass as parent
+from test.relations r
+join pg_attribute a on a.attrelid = r.relation and a.attnum > 0 and not a.attisdropped
+left join pg_constraint f on f.contype = 'f' and f.conrelid = r.relation and f.conkey = array[a.attnum];
+
+-- The file names exactly what there is.
+select set_eq('select name from test.expected_cells', 'select name from test.relations', 'every relation has its lines, and no line is without a relation');
+select is_empty($$ select name from test.expected_cells group by name having count(distinct who) <> 4 or count(*) <> 4 $$, 'four lines each');
+select set_eq(
+    $$ select name, insertable, updatable from test.columns $$,
+    $$ select name, insertable, updatable from test.expected_columns $$,
+    'what a user may write is what the file says, column by column');
+
+-- Fixtures.  A value for a column of a row of who's, as a literal.
+create sequence test.counter;
+create table test.fixtures (relation regclass, who text, id text, primary key (relation, who));
+create function test.row(relation regclass, who text) returns text language plpgsql as 'begin return null; end';
+create function test.value(c test.columns, who text) returns text language plpgsql as $$
+declare
+    known text;
+begin
+    if c.parent is not null then
+        return quote_literal(test.row(c.parent, who));
+    end if;
+    -- The first word that a check lists.
+    select (regexp_match(pg_get_constraintdef(k.oid), 'ARRAY\[''([^'']+)'''))[1] into known
+    from pg_constraint k
+    where k.contype = 'c' and k.conrelid = c.relation and k.conkey = array[c.attnum];
+    return case
+        when known is not null then quote_literal(known)
+        when c.atttypid = 'uuid'::regtype then quote_literal(gen_random_uuid())
+        when c.atttypid = 'text'::regtype then quote_literal('word' || nextval('test.counter'))
+        when c.atttypid in ('integer'::regtype, 'bigint'::regtype) then nextval('test.counter')::text
+        when c.atttypid = 'boolean'::regtype then 'false'
+        when c.atttypid = 'jsonb'::regtype then '''{}'''
+        when c.atttypid = 'timestamptz'::regtype then 'now()'
+        else 'null'
+    end;
+end
+$$;
+-- An insert of a row of who's, with a given id or a new one.  Some columns may
+-- be given, as {"name": "literal"}.
+create function test.insert(relation regclass, who text, id text default null, given jsonb default '{}') returns text language plpgsql as $$
+declare
+    c test.columns;
+    names text := '';
+    literals text := '';
+begin
+    for c in select * from test.columns t where t.relation = insert.relation order by attnum loop
+        if c.column_name = 'id' and not given ? 'id' then
+            names := names || ', id';
+            literals := literals || ', ' || coalesce(quote_literal(id), test.value(c, who));
+        elsif given ? c.column_name then
+            names := names || format(', %I', c.column_name);
+            literals := literals || ', ' || (given ->> c.column_name);
+        elsif (c.required or c.parent in ('public.users'::regclass, 'auth.users'::regclass)) and (c.insertable or not c.any_insertable) then
+            names := names || format(', %I', c.column_name);
+            literals := literals || ', ' || test.value(c, who);
+        end if;
+    end loop;
+    return format('insert into %s (%s) values (%s)', relation, substr(names, 3), substr(literals, 3));
+end
+$$;
+-- The id of a row of who's, made when first asked for.  Some are made at sign-up.
+create or replace function test.row(relation regclass, who text) returns text language plpgsql as $$
+declare
+    made text := (select f.id from test.fixtures f where f.relation = row.relation and f.who = row.who);
+    owner_column text := (select column_name from test.columns c where c.relation = row.relation and c.parent = 'public.users'::regclass);
+begin
+    if made is not null then
+        return made;
+    elsif relation in ('public.users'::regclass, 'auth.users'::regclass) then
+        return test.id(who);
+    elsif owner_column is not null then
+        execute format('select id::text from %s where %I = %L limit 1', relation, owner_column, test.id(who)) into made;
+    end if;
+    if made is null then
+        execute test.insert(relation, who) || ' returning id::text' into made;
+    end if;
+    insert into test.fixtures values (relation, who, made);
+    return made;
+end
+$$;
+select test.row(relation, who) from test.relations, unnest(array['owner', 'stranger']) who \g /dev/null
+select is(count(*), 2 * (select count(*) from test.relations) - 2, 'both users own a row in every relation') from test.fixtures;
+
+-- D1: each cell acts on the owner's row, and is undone.
+create function test.cell(relation regclass, who text, action text) returns text language plpgsql as $$
+declare
+    id text := test.row(relation, 'owner');
+    -- What anybody may update, else what nobody may.
+    changed text := (select column_name from test.columns c where c.relation = cell.relation order by updatable desc, column_name = 'created_at' desc, attnum limit 1);
+begin
+    return test.probe(who, case action
+        when 'select' then format('select from %s where id = %L', relation, id)
+        when 'insert' then test.insert(relation, 'owner')
+        when 'update' then format('update %s set %I = %2$I where id = %3$L', relation, changed, id)
+        when 'delete' then format('delete from %s where id = %L', relation, id)
+        when 'merge_new' then test.insert(relation, 'owner') || format(' on conflict (id) do update set %I = excluded.%1$I', changed)
+        when 'merge_old' then test.insert(relation, 'owner', id) || format(' on conflict (id) do update set %I = excluded.%1$I', changed)
+    end);
+end
+$$;
+select is(test.cell(r.relation, e.who, c.action), c.expected, format('%s: %s of the owner''s row by %s', r.name, c.action, e.who))
+from test.relations r
+join test.expected_cells e using (name),
+lateral (values ('select', e.may_select), ('insert', e.may_insert), ('update', e.may_update), ('delete', e.may_delete),
+    ('merge_new', e.may_merge_new), ('merge_old', e.may_merge_old)) as c (action, expected);
+
+-- D10: a filter on another's id finds nothing, and says nothing.
+select is(test.probe('stranger', format('select from %s where id = %L', relation, test.row(relation, 'owner'))), '0', name || ': another''s id is no row')
+from test.relations where name <> 'public.plans';
+
+-- D9: what the server keeps, the owner cannot write, in whatever way.
+create function test.content(relation regclass) returns text language plpgsql as $$
+declare
+    content text;
+begin
+    execute format('select md5(string_agg(r::text, '','' order by r.id)) from %s r', relation) into content;
+    return content;
+end
+$$;
+create table test.before as select relation, test.content(relation) as content from test.relations;
+select is(test.try('owner', test.insert(relation, 'owner', given => jsonb_build_object(column_name, test.value(c, 'owner')))), '42501', name || ': not by insert')
+from test.columns c where not insertable and parent is null;
+select is(test.try('owner', format('update %s set %I = %2$I where id = %L', relation, column_name, test.row(relation, 'owner'))), '42501', name || ': not by update')
+from test.columns c where not updatable;
+select is(test.try('owner', test.insert(relation, 'owner', test.row(relation, 'owner')) || format(' on conflict (id) do update set %I = excluded.%1$I', column_name)), '42501', name || ': not by upsert')
+from test.columns c where not updatable;
+select is(test.content(relation), content, relation || ': nothing was written') from test.before;
+
+-- D10: nothing can be given away, or moved into what is another's.
+select is(test.try('owner', format('update %s set %I = %L where id = %L', c.relation, column_name, test.row(parent, 'stranger'), test.row(c.relation, 'owner'))), '42501',
+    name || ': cannot become the stranger''s')
+from test.columns c where parent is not null and parent <> 'public.plans'::regclass;
+
+-- D7: the parent must be one's own; that it exists makes no difference.
+select is(test.probe('stranger', test.insert(relation, 'stranger', given => jsonb_build_object(column_name, quote_literal(p.id)))), '42501',
+    format('%s: %s', name, p.whose))
+from test.columns c, lateral (values (test.row(c.parent, 'owner'), 'another''s parent is refused'), (gen_random_uuid()::text, 'so is one that is not there')) as p (id, whose)
+where parent is not null and parent <> 'public.plans'::regclass and insertable;
+select is(test.probe('stranger', test.insert(relation, 'stranger', given => jsonb_build_object(column_name, quote_literal(test.row(c.parent, 'stranger'))))), expected,
+    format('%s: one''s own is taken', name))
+from test.columns c, lateral (select case relation when 'public.users'::regclass then '23505' else '1' end as expected) e
+where parent is not null and parent <> 'public.plans'::regclass and insertable;
+
+-- D13: somebody whose account is gone sees and writes nothing.
+select is(test.probe('nobody', format('select from %s', relation)), '0', name || ': a deleted user sees nothing')
+from test.relations where name <> 'public.plans';
+select is(test.probe('nobody', test.insert(relation, 'owner')), '42501', name || ': and writes nothing') from test.relations;
+
+-- D11 A14: deleting a user leaves nothing of theirs, and all of the other's.
+create function test.rows_of(who text) returns jsonb language plpgsql as $$
+declare
+    r record;
+    n bigint;
+    result jsonb := '{}';
+begin
+    for r in select f.relation, f.id from test.fixtures f where f.who = rows_of.who and relation <> 'public.plans'::regclass loop
+        execute format('select count(*) from %s where id::text = %L', r.relation, r.id) into n;
+        result := result || jsonb_build_object(r.relation, n);
+    end loop;
+    return result;
+end
+$$;
+create table test.of_stranger as select test.rows_of('stranger') as rows;
+delete from auth.users where id = test.id('owner');
+select is((select sum(value::int) from jsonb_each_text(test.rows_of('owner'))), 0::bigint, 'nothing of the owner is left');
+select is(test.rows_of('stranger'), rows, 'the stranger lost nothing') from test.of_stranger;
+
+select finish();
+rollback;
