@@ -24,7 +24,7 @@ kith_fail(struct kith_request *req, int status, const char *code, const char *fo
 	return -1;
 }
 
-static int
+static int __attribute__((format(printf, 3, 0)))
 add(struct kith_request *req, const char **part, const char *format, va_list args)
 {
 	if (!*part)
