@@ -1,0 +1,91 @@
+package Kith::Test::Client;
+
+# One caller: an apikey, perhaps a token.
+#
+#     $ana->get($path, Prefer => 'count=exact');
+#     $ana->post($path, { content => 'hi' }, Prefer => 'return=representation');
+#
+# Paths may be written as one reads them: blanks, quotes, braces and letters
+# beyond ASCII are encoded here; % and + are sent as they stand.  A body that is
+# a reference becomes JSON, text is sent as it is.  A header that is undef is
+# left out, a list in [] is sent as repeated lines.
+
+use v5.36;
+use HTTP::Tiny;
+use JSON::PP ();
+
+use Kith::Test::Reply;
+
+my $json = JSON::PP->new->utf8->allow_nonref;
+
+# Kept connections are shared by all clients of a file.
+my %http;
+
+sub new ($class, %fields) { bless {%fields}, $class }
+
+sub name ($self) { $self->{name} }
+sub id ($self) { $self->{id} }
+sub email ($self) { $self->{email} }
+sub token ($self) { $self->{token} }
+
+# The same caller, some fields changed.
+sub with ($self, %fields) { (ref $self)->new(%$self, %fields) }
+
+sub get ($self, $path, %headers) { $self->send(GET => $path, undef, %headers) }
+sub head ($self, $path, %headers) { $self->send(HEAD => $path, undef, %headers) }
+sub del ($self, $path, %headers) { $self->send(DELETE => $path, undef, %headers) }
+sub post ($self, $path, $body = undef, %headers) { $self->send(POST => $path, $body, %headers) }
+sub patch ($self, $path, $body = undef, %headers) { $self->send(PATCH => $path, $body, %headers) }
+
+# insert and select back: the created rows, dies unless 201.
+sub make ($self, $table, $rows) {
+	my $reply = $self->post("/rest/v1/$table", $rows, Prefer => 'return=representation');
+	die "could not make $table: " . $reply->story unless $reply->status == 201;
+	my @made = @{ $reply->json };
+	return wantarray ? @made : $made[0];
+}
+
+sub encode_path ($path) {
+	utf8::encode($path) if utf8::is_utf8($path);
+	return $path =~ s{([^!\$&'()*+,\-./0-9:;=?\@A-Z_a-z~%])}{sprintf '%%%02X', ord $1}ger;
+}
+
+sub headers ($self) {
+	return (
+		apikey => $self->{apikey},
+		authorization => defined $self->{token} ? "Bearer $self->{token}" : undef,
+		'x-request-id' => $self->{k}->next_id,
+	);
+}
+
+sub send ($self, $method, $path, $body, %headers) {
+	my %send = $self->headers;
+	if (defined $body) {
+		$send{'content-type'} = 'application/json';
+		$body = $json->encode($body) if ref $body;
+		utf8::encode($body) if utf8::is_utf8($body);
+	}
+	$send{ lc $_ } = $headers{$_} for keys %headers;
+	delete @send{ grep { !defined $send{$_} } keys %send };
+	my $url = $self->{k}->url . encode_path($path);
+	$http{$$} //= HTTP::Tiny->new(
+		timeout => $self->{timeout} // 20,
+		max_redirect => 0,
+		agent => 'kith-test',
+		proxy => undef, http_proxy => undef, https_proxy => undef,
+		max_size => 64 << 20,
+	);
+	my $raw = $http{$$}->request($method, $url, { headers => \%send, defined $body ? (content => $body) : () });
+	my $reply = Kith::Test::Reply->new(
+		method => $method,
+		path => $path,
+		sent => $body,
+		status => $raw->{status},
+		headers => $raw->{headers},
+		body => $raw->{content} // '',
+	);
+	$self->{k}->watch->saw($reply);
+	return $reply;
+}
+
+1;

@@ -1,0 +1,133 @@
+package Kith::Test::Instance;
+
+# A running Kith: the shared one of `scripts/kith test`, or one of our own.
+
+use v5.36;
+use File::Basename qw(dirname);
+use File::Path qw(remove_tree);
+use File::Spec;
+use File::Temp qw(tempdir);
+use IO::Socket::INET;
+
+my $root = File::Spec->rel2abs(dirname(__FILE__) . '/../../../..');
+
+sub root ($class) { $root }
+
+sub shared ($class) {
+	my %env = map { $_ => $ENV{$_} } grep { /^(?:KITH_|PG)/ } keys %ENV;
+	die "KITH_HOME is not set beside KITH_URL\n" unless $env{KITH_HOME};
+	return bless { env => \%env, home => $env{KITH_HOME}, shared => 1 }, $class;
+}
+
+sub start ($class, $settings) {
+	my $home = tempdir('kith-test-XXXXXX', TMPDIR => 1);
+	my %env = (KITH_HOME => $home, KITH_PORT => free_port(), %$settings);
+	$env{KITH_VARIANT} //= $ENV{KITH_VARIANT} if $ENV{KITH_VARIANT};
+	my $self = bless { env => \%env, home => $home, owner => $$ }, $class;
+	eval {
+		$self->kith('up');
+		$self->read_env;
+		1;
+	} or do {
+		my $why = $@;
+		$self->stop;
+		die $why;
+	};
+	return $self;
+}
+
+sub read_env ($self) {
+	for (split /\n/, $self->kith('env')) {
+		my ($name, $value) = /^(?:export )?(\w+)=(.*)$/ or next;
+		$self->{env}{$name} = $value =~ s/^(['"])(.*)\1$/$2/r;
+	}
+	return;
+}
+
+# Two neighbours, since https listens on the port behind http's.
+sub free_port {
+	for (1 .. 100) {
+		my $first = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1, LocalPort => 0) or next;
+		my $port = $first->sockport;
+		my $second = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1, LocalPort => $port + 1) or next;
+		return $port;
+	}
+	die "no two free ports side by side\n";
+}
+
+sub env ($self, $name) { $self->{env}{$name} }
+sub home ($self) { $self->{home} }
+sub is_shared ($self) { $self->{shared} }
+
+# Environment for a child: what belongs to this instance, nothing of another.
+sub child_env ($self) {
+	my %env = %ENV;
+	delete @env{ grep { /^(?:KITH_|PG)/ } keys %env };
+	return (%env, %{ $self->{env} });
+}
+
+# Runs a program with that environment; its standard output, dies when it fails.
+sub run ($self, @command) {
+	local %ENV = $self->child_env;
+	local $?;
+	open my $out, '-|', @command or die "could not run $command[0]: $!\n";
+	my $text = do { local $/; <$out> } // '';
+	close $out or die sprintf "%s: exit status %d\n%s", join(' ', map { /\n/ ? '...' : $_ } @command), $? >> 8, $text;
+	return $text;
+}
+
+# A subcommand of scripts/kith.
+sub kith ($self, @arguments) {
+	my $log = "$self->{home}.kith-output";
+	open my $saved, '>&', \*STDERR or die;
+	open STDERR, '>', $log or die "$log: $!";
+	my $text = eval { $self->run("$root/scripts/kith", @arguments) };
+	my $error = $@;
+	open STDERR, '>&', $saved or die;
+	my $said = do { open my $f, '<', $log; local $/; <$f> } // '';
+	unlink $log;
+	die "$error$said" if $error;
+	return $text;
+}
+
+# SQL as superuser; further arguments are psql's.
+sub sql ($self, $sql, @more) {
+	utf8::encode($sql) if utf8::is_utf8($sql);
+	my $text = $self->run(qw(psql -XAtq -v ON_ERROR_STOP=1), @more, '-c', $sql);
+	chomp $text;
+	return $text;
+}
+
+# The programs that serve this instance: "name pid start-time".
+sub programs ($self) {
+	my @found;
+	for my $dir (glob '/proc/[0-9]*') {
+		my $exe = readlink "$dir/exe" // next;
+		my ($name) = $exe =~ m{^\Q$self->{home}\E/.*/(kith-[a-z_]+)} or next;
+		open my $f, '<', "$dir/stat" or next;
+		my $stat = <$f> // next;
+		my @fields = split ' ', $stat =~ s/.*\) //r;
+		push @found, { name => $name, pid => $dir =~ s{/proc/}{}r, started => $fields[19] };
+	}
+	return sort { $a->{name} cmp $b->{name} || $a->{pid} <=> $b->{pid} } @found;
+}
+
+# Log files: those of programs hold JSON lines, the rest is nginx's and PostgreSQL's.
+sub logs ($self) { glob "$self->{home}/log/*.log" }
+sub program_logs ($self) { grep { m{/kith-[a-z_]+\.log$} } $self->logs }
+
+# Keeps the files, so that logs can still be read.
+sub halt ($self) {
+	return if $self->{shared} || $self->{halted}++ || $self->{owner} != $$;
+	eval { $self->kith('down'); 1 } or warn $@;
+	return;
+}
+
+sub stop ($self) {
+	return if $self->{shared} || $self->{stopped}++ || $self->{owner} != $$;
+	$self->halt;
+	remove_tree($self->{home}, { error => \my $errors });
+	return;
+}
+
+1;

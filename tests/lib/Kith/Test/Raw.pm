@@ -1,0 +1,129 @@
+package Kith::Test::Raw;
+
+# A bare connection to nginx: sends bytes as they are, reads answers as they come.
+
+use v5.36;
+use IO::Select;
+use IO::Socket::INET;
+use Time::HiRes qw(time);
+
+use Kith::Test::Reply;
+
+sub new ($class, $k, %options) {
+	my ($host, $port) = $k->url =~ m{^http://([^:/]+):(\d+)};
+	my $socket = IO::Socket::INET->new(PeerAddr => $host, PeerPort => $port, Timeout => 5) or die "could not connect: $!";
+	$socket->autoflush(1);
+	binmode $socket;
+	return bless { k => $k, socket => $socket, buffer => '', timeout => 10, %options }, $class;
+}
+
+# Sends as much as the peer takes; false when it has closed.
+sub send ($self, @bytes) {
+	local $SIG{PIPE} = 'IGNORE';
+	my $bytes = join '', @bytes;
+	$self->{sent} .= substr($bytes, 0, 4096);
+	while (length $bytes) {
+		my $n = syswrite $self->{socket}, $bytes, 65536;
+		return 0 unless defined $n;
+		substr $bytes, 0, $n, '';
+	}
+	return 1;
+}
+
+# Request head: lines without CRLF; Host, apikey and token of the client are added when it is given.
+sub head ($self, $first, @lines) {
+	return join('', map { "$_\r\n" } $first, @lines, '');
+}
+
+sub caller_lines ($self, $client) {
+	my ($host) = $self->{k}->url =~ m{^http://([^/]+)};
+	my %headers = $client->headers;
+	return ("Host: $host", map { "$_: $headers{$_}" } grep { defined $headers{$_} } sort keys %headers);
+}
+
+sub fill ($self) {
+	my $n;
+	if (IO::Select->new($self->{socket})->can_read($self->{deadline} > time ? $self->{deadline} - time : 0)) {
+		$n = sysread $self->{socket}, $self->{buffer}, 65536, length $self->{buffer};
+		$self->{closed} = 1 unless $n;
+		return $n;
+	}
+	$self->{late} = 1;
+	return 0;
+}
+
+# The next answer, undef when the peer closed without one (or nothing came in time: see late).
+sub reply ($self, $method = 'GET') {
+	$self->{deadline} = time + $self->{timeout};
+	while ($self->{buffer} !~ /\r\n\r\n/) {
+		$self->fill or return;
+	}
+	my ($head) = $self->{buffer} =~ /^(.*?)\r\n\r\n/s;
+	substr $self->{buffer}, 0, length($head) + 4, '';
+	my ($status_line, @lines) = split /\r\n/, $head;
+	my ($status) = $status_line =~ m{^HTTP/1\.[01] (\d+)} or die "no status line: $status_line";
+	my %headers;
+	for (@lines) {
+		my ($name, $value) = /^([^:]+):\s*(.*?)\s*$/;
+		$name = lc $name;
+		$headers{$name} = exists $headers{$name} ? "$headers{$name}, $value" : $value;
+	}
+	my $body = '';
+	if ($method eq 'HEAD' || $status == 204 || $status == 304 || $status < 200) {
+		# no body by definition
+	} elsif (($headers{'transfer-encoding'} // '') eq 'chunked') {
+		$body = $self->chunks;
+	} elsif (defined $headers{'content-length'}) {
+		$body = $self->take($headers{'content-length'});
+	} else {
+		1 while $self->fill;
+		$body = $self->{buffer};
+		$self->{buffer} = '';
+	}
+	my $reply = Kith::Test::Reply->new(
+		method => $method,
+		path => ($self->{sent} // '') =~ s/\r\n.*//sr,
+		sent => $self->{sent},
+		status => $status,
+		headers => \%headers,
+		body => $body // '',
+	);
+	$self->{k}->watch->saw($reply);
+	return $reply;
+}
+
+sub take ($self, $n) {
+	while (length $self->{buffer} < $n) {
+		$self->fill or last;
+	}
+	return substr $self->{buffer}, 0, $n, '';
+}
+
+sub chunks ($self) {
+	my $body = '';
+	while (1) {
+		while ($self->{buffer} !~ /\r\n/) {
+			$self->fill or return $body;
+		}
+		$self->{buffer} =~ s/^([0-9a-fA-F]+)[^\r]*\r\n// or return $body;
+		my $size = hex $1;
+		$body .= $self->take($size);
+		$self->take(2);
+		return $body unless $size;
+	}
+}
+
+# True when the peer closes within the given time without sending more.
+sub closes ($self, $seconds = 5) {
+	$self->{deadline} = time + $seconds;
+	while (!$self->{closed}) {
+		last unless $self->fill || $self->{closed};
+	}
+	return $self->{closed} && $self->{buffer} eq '';
+}
+
+sub late ($self) { $self->{late} }
+sub socket ($self) { $self->{socket} }
+sub close ($self) { CORE::close $self->{socket}; return }
+
+1;

@@ -1,0 +1,119 @@
+package Kith::Test::Watch;
+
+# What holds for every test file, whatever it tests: collected while it runs,
+# asserted at its end.
+
+use v5.36;
+use JSON::PP ();
+use Sys::Hostname qw(hostname);
+use Test::More ();
+
+my $json = JSON::PP->new->utf8;
+
+# Words of the SQL that programs send, and of the machine they run on.
+my $leak = qr{/(?:usr|var|tmp|home|run|etc|root|work)/|\.(?:c|h|so|sql|sock)(?::\d+|\b)
+	| json_to_record | \bkith_(?:written|api|service|owner)\b | \bset_config\b | \$\d+\b }x;
+
+sub new ($class, $k) {
+	my $self = bless { k => $k, broken => [], faults => [], secrets => [], allowed => {} }, $class;
+	$self->{offsets}{$_} = -s $_ for $k->instance->logs;
+	$self->{programs} = $self->programs;
+	return $self;
+}
+
+sub programs ($self) {
+	return join ' ', map { "$_->{name}($_->{pid}:$_->{started})" } $self->{k}->instance->programs;
+}
+
+# 5xx answers that the test provokes.
+sub declare ($self, @statuses) { $self->{allowed}{$_} = 1 for @statuses; return }
+
+# Programs will be killed on purpose.
+sub restarts_expected ($self) { $self->{restarts_expected} = 1; return }
+
+# Must not turn up in any log.
+sub secret ($self, @texts) { push @{ $self->{secrets} }, @texts; return }
+
+# Called with every answer.
+sub saw ($self, $reply) {
+	my $status = $reply->status;
+	push @{ $self->{faults} }, $reply->story if $status >= 500 && !$self->{allowed}{$status};
+	return if $status < 300 || $status == 304 || $reply->method eq 'HEAD';
+	my $problem = $self->error_problem($reply);
+	push @{ $self->{broken} }, "$problem\n" . $reply->story if $problem;
+	return;
+}
+
+sub error_problem ($self, $reply) {
+	my $body = eval { $json->decode($reply->body) };
+	return 'error body is no JSON object' unless ref $body eq 'HASH';
+	for my $key (qw(code message details hint)) {
+		return "no key $key" unless exists $body->{$key};
+		return "$key is neither string nor null" if ref $body->{$key};
+	}
+	return 'code is empty' unless length($body->{code} // '');
+	return 'message is empty' unless length($body->{message} // '');
+	for my $text (grep { defined } @$body{qw(code message details hint)}) {
+		while ($text =~ /($leak)/g) {
+			my $found = $1;
+			return "tells about the server: $found" if index($reply->sent, $found) < 0;
+		}
+		my $host = hostname;
+		return 'tells the host name' if length $host > 3 && $text =~ /\b\Q$host\E\b/ && index($reply->sent, $host) < 0;
+	}
+	return;
+}
+
+# What was written to a log since this file began.
+sub fresh ($self, $file) {
+	open my $f, '<:raw', $file or return;
+	seek $f, $self->{offsets}{$file} // 0, 0;
+	return <$f>;
+}
+
+sub verdict ($self) {
+	my $k = $self->{k};
+	my $instance = $k->instance;
+	my $programs = $self->programs;
+	$instance->halt;
+
+	my (@faults, @lines, @reports);
+	my $all = '';
+	for my $file ($instance->logs) {
+		my $of_program = grep { $_ eq $file } $instance->program_logs;
+		my $previous;
+		for my $line ($self->fresh($file)) {
+			$all .= $line;
+			push @reports, $line
+			  if $line =~ /Sanitizer|runtime error:|\bPANIC\b|was terminated by signal|\[(?:alert|emerg)\]/;
+			next unless $of_program;
+			my $entry = eval { $json->decode($line) };
+			if (!$entry) {
+				push @lines, "$file: $line" unless $self->{restarts_expected};
+				next;
+			}
+			push @lines, 'longer than 1 KiB: ' . $line if length $line > 1024;
+			next unless ($entry->{id} // '') =~ /^\Q$k->{tag}\E-/;
+			my @missing = grep { !exists $entry->{$_} } qw(ts program pid method route status ms);
+			push @lines, "without @missing: $line" if @missing;
+			push @faults, $line if ($entry->{status} // 0) >= 500 && !$self->{allowed}{ $entry->{status} };
+		}
+	}
+	report(\@{ $self->{broken} }, 'every error is JSON with code and message and tells nothing about the server');    # A10
+	report([ @{ $self->{faults} }, @faults ], 'no 5xx but those provoked');    # A6
+	report(\@lines, 'every log line of a program is one JSON object of 1 KiB at most');    # G2
+	push @reports, "programs before: $self->{programs}\nprograms after:  $programs\n"
+	  if $programs ne $self->{programs} && !$self->{restarts_expected};
+	report(\@reports, 'no crash, no restart, no sanitizer report');
+	report([ map { "$_\n" } grep { index($all, $_) >= 0 } @{ $self->{secrets} } ], 'no e-mail and no token in any log');    # E9
+	return;
+}
+
+sub report ($problems, $name) {
+	my $shown = @$problems > 5 ? 4 : $#$problems;
+	Test::More::ok(!@$problems, $name)
+	  or Test::More::diag(scalar(@$problems), " found:\n", map { substr $_, 0, 2000 } @$problems[0 .. $shown]);
+	return;
+}
+
+1;
