@@ -23,6 +23,7 @@ struct run {
 	struct kith_connection *c;
 	int64_t deadline_us;
 	bool read_only;
+	bool beginning;	/* the preamble's result is awaited */
 	bool again;	/* trying the whole transaction again is safe and sensible */
 	bool lost;
 	bool timed_out;
@@ -54,6 +55,17 @@ fail_lost(struct run *run)
 	return -1;
 }
 
+/* kith.check_session() found the session signed out, or its user banned or deleted. */
+static int
+fail_session(struct kith_request *req, const char *why)
+{
+	static const char message[] = "JWT session has ended";
+
+	kith_reply_header(req, "WWW-Authenticate", "Bearer error=\"invalid_token\", error_description=\"%s\"", message);
+	kith_fail(req, 401, "PGRST303", "%s", message);
+	return kith_fail_log(req, "%s", why);
+}
+
 static int
 fail_sql(struct run *run, const PGresult *result, struct kith_statement *statement)
 {
@@ -79,7 +91,14 @@ fail_sql(struct run *run, const PGresult *result, struct kith_statement *stateme
 		run->again = true;
 		run->lost = true;
 	}
+	if (run->beginning && !strcmp(state, "PT401"))
+		return fail_session(req, message);
 	status = kith_error_status(state, anonymous);
+	/* A nesting that is the caller's doing, under the code of a fault in the server. */
+	if (!strcmp(state, "XX000") && !strcmp(message, "tsquery stack too small"))
+		status = 400;
+	if (status == 401)
+		kith_reply_header(req, "WWW-Authenticate", "Bearer");
 	kith_fail(req, status, kith_strdup(req->arena, state), "%s", message);
 	if (details)
 		kith_fail_details(req, "%s", details);
@@ -205,7 +224,9 @@ attempt(struct run *run, const struct kith_sql *begin, struct kith_sql *const *s
 		return fail_lost(run);
 
 	/* After an error PostgreSQL skips the rest, and so tells of each statement that it was skipped. */
+	run->beginning = true;
 	ok = receive_statement(run, statements[nsql]) && ok;
+	run->beginning = false;
 	for (int i = 0; i < nsql && !run->lost; i++) {
 		results[i] = receive_statement(run, statements[i]);
 		ok = results[i] && ok;
