@@ -14,36 +14,37 @@ struct nearest {
 };
 
 static size_t
-least(size_t a, size_t b, size_t c)
+least(size_t a, size_t b)
 {
-	size_t ab = a < b ? a : b;
-
-	return ab < c ? ab : c;
+	return a < b ? a : b;
 }
 
-/* Levenshtein's distance, in bytes, of two names shorter than MAX_NAME. */
+/* Letters to insert, take away, replace or swap with their neighbour; of names shorter than MAX_NAME. */
 static size_t
 distance(const char *a, size_t na, const char *b, size_t nb)
 {
-	size_t row[MAX_NAME + 1];
+	size_t rows[3][MAX_NAME + 1], *last = rows[0], *row = rows[1], *before_last = rows[2];
 
 	for (size_t k = 0; k <= nb; k++)
 		row[k] = k;
 	for (size_t i = 1; i <= na; i++) {
-		size_t diagonal = row[0];
+		size_t *oldest = before_last;
 
+		before_last = last;
+		last = row;
+		row = oldest;
 		row[0] = i;
 		for (size_t k = 1; k <= nb; k++) {
-			size_t above = row[k];
-
-			row[k] = least(above + 1, row[k - 1] + 1, diagonal + (a[i - 1] != b[k - 1]));
-			diagonal = above;
+			row[k] = least(last[k] + 1, row[k - 1] + 1);
+			row[k] = least(row[k], last[k - 1] + (a[i - 1] != b[k - 1]));
+			if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1])
+				row[k] = least(row[k], before_last[k - 2] + 1);
 		}
 	}
 	return row[nb];
 }
 
-/* Near is what differs in at most two letters of five: "titel" is near "title", "convos" is near nothing. */
+/* Near is what differs in at most two letters of five: "mesages" is near "messages", "nme" near "name". */
 static void
 consider(struct nearest *n, const char *name)
 {

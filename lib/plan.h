@@ -18,7 +18,11 @@ struct kith_relation;
 struct kith_request;
 struct kith_sql;
 
-/* select ... from table: the page.  cap: most rows (0: none). */
+/*
+ * select ... from table: the page.  cap: most rows of it and of each embedded
+ * list (0: no cap); the page may bring one row more, which tells that the cap
+ * has cut it.
+ */
 struct kith_sql *kith_plan_read(struct kith_request *req, const struct kith_catalog *c, const struct kith_relation *r,
     const struct kith_query *query, long cap);
 
@@ -64,8 +68,8 @@ const struct kith_function *kith_plan_choose_function(struct kith_request *req, 
 /*
  * A call.  body: the JSON object with the arguments (POST), NULL when there are
  * none or for GET (then qs->arguments).  A composite or set result has its rows
- * shaped by select, filters, order and paging; a scalar one is one column
- * holding JSON.
+ * shaped by select, filters, order and paging, with one row beyond the cap as
+ * in kith_plan_read; a scalar one is one column, to be printed like any other.
  */
 struct kith_sql *kith_plan_call(struct kith_request *req, const struct kith_catalog *c, const struct kith_function *f,
     const struct kith_query_string *qs, const char *body, const struct kith_json_scan *scan, long cap);

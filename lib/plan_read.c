@@ -167,6 +167,16 @@ write_join(struct kith_plan *plan, const struct kith_node *node)
 	}
 }
 
+/* The cap on a list of rows; the root's is passed by one, which tells that there are more. */
+static long
+rows_of(const struct kith_plan *plan, const struct kith_node *node)
+{
+	if (!node->parent)
+		return plan->cap ? plan->cap + 1 : 0;
+	/* A limit would keep PostgreSQL from turning the lateral join of one row into a plain one. */
+	return node->to_many ? plan->cap : 0;
+}
+
 /* Depth of recursion is that of the tree. */
 void
 kith_plan_select(struct kith_plan *plan, const struct kith_node *node, bool rows_are_chosen)
@@ -174,11 +184,14 @@ kith_plan_select(struct kith_plan *plan, const struct kith_node *node, bool rows
 	struct kith_sql *q = plan->q;
 	bool first = true;
 
-	kith_sql_text(q, "select ");
+	kith_sql_text(q, "select");
+	if (node->noutputs)
+		kith_sql_text(q, " ");
 	kith_plan_outputs(plan, node);
 	if (!node->parent && plan->also) {
 		if (node->noutputs)
-			kith_sql_text(q, ", ");
+			kith_sql_text(q, ",");
+		kith_sql_text(q, " ");
 		kith_plan_name(plan, node, plan->also);
 	}
 	kith_sql_text(q, " from ");
@@ -200,9 +213,8 @@ kith_plan_select(struct kith_plan *plan, const struct kith_node *node, bool rows
 		kith_plan_exists(plan, child);
 	}
 	kith_plan_order(plan, node);
-	/* A limit would keep PostgreSQL from turning the lateral join of one row into a plain one. */
 	if (!rows_are_chosen)
-		kith_plan_page(plan, node->query, node->parent && !node->to_many ? 0 : plan->cap);
+		kith_plan_page(plan, node->query, rows_of(plan, node));
 }
 
 struct kith_sql *

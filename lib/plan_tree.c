@@ -101,6 +101,15 @@ write_way(struct kith_buf *b, const struct kith_relationship *way)
 	write_columns(b, way->to->name, way->to_columns);
 }
 
+/* What tells a relationship from the others; a junction within one table has two, which differ in the key it ends with. */
+static const char *
+hint_for(const struct kith_relationship *way)
+{
+	if (!way->junction)
+		return way->constraint;
+	return way->from == way->to ? way->junction_constraint : way->junction->name;
+}
+
 static void
 refuse_several(struct kith_plan *plan, const struct kith_node *parent, const struct kith_item *item,
     const struct kith_relationship *ways, size_t n)
@@ -114,7 +123,7 @@ refuse_several(struct kith_plan *plan, const struct kith_node *parent, const str
 			continue;
 		write_way(&details, &ways[i]);
 		kith_buf_printf(&hint, "%s'%s!%s'", hint.len ? ", " : "", ways[i].to->name,
-		    ways[i].junction ? ways[i].junction->name : ways[i].constraint);
+		    hint_for(&ways[i]));
 	}
 	kith_fail(plan->req, 300, "PGRST201",
 	    "Could not embed because more than one relationship was found for '%s' and '%s'", parent->relation->name,
