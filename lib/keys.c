@@ -13,6 +13,9 @@
 #include "log.h"
 #include "settings.h"
 
+/* Files are looked at this often at most: a stat per request is a third of what a kept token costs. */
+#define LOOK_MS 100
+
 /* A refresh of a set is asked for at most this often, so that made-up kids cannot drive it. */
 #define WANTED_SECONDS 60
 
@@ -24,6 +27,7 @@ static const char *const role_names[] = {
 
 static struct kith_keys *current;
 static bool unreachable;
+static int64_t looked;	/* milliseconds, CLOCK_MONOTONIC */
 
 const char *
 kith_role_name(enum kith_role role)
@@ -73,8 +77,16 @@ changed(const char *path, struct kith_stamp *stamp)
 static bool
 any_changed(void)
 {
-	bool any = changed(kith_settings.keys, &current->stamp);
+	struct timespec clock;
+	int64_t now;
+	bool any;
 
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &clock);
+	now = clock.tv_sec * INT64_C(1000) + clock.tv_nsec / 1000000;
+	if ((uint64_t)(now - looked) < LOOK_MS)
+		return false;
+	looked = now;
+	any = changed(kith_settings.keys, &current->stamp);
 	for (size_t i = 0; i < current->nsets; i++)
 		any |= changed(current->sets[i].path, &current->sets[i].stamp);
 	return any;
@@ -119,7 +131,7 @@ kith_keys_current(void)
 
 	if (!current->stamp.there) {
 		if (!unreachable)
-			kith_log(KITH_LOG_ERROR, "%s is gone", kith_settings.keys);
+			kith_log(KITH_LOG_ERROR, "%s cannot be reached", kith_settings.keys);
 		unreachable = true;
 		return NULL;
 	}

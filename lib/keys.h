@@ -91,7 +91,7 @@ struct kith_keys {
 int kith_keys_load(void);
 
 /*
- * The keys in force; looks whether a file changed (one stat per file).  A bad
+ * The keys in force; looks whether a file changed, ten times a second at most.  A bad
  * new key file is logged and the old keys stay; a bad JWK set keeps that set's
  * old keys.  NULL while the key file cannot be reached.
  */

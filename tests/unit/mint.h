@@ -29,6 +29,7 @@
 
 /* Seconds by which the library's clocks are wrong. */
 static time_t mint_clock_offset;
+static time_t mint_monotonic_offset;
 
 /* In place of the C library's. */
 int
@@ -36,7 +37,7 @@ clock_gettime(clockid_t id, struct timespec *now)
 {
 	long rc = syscall(SYS_clock_gettime, id, now);
 
-	now->tv_sec += mint_clock_offset;
+	now->tv_sec += mint_clock_offset + (id == CLOCK_REALTIME ? 0 : mint_monotonic_offset);
 	return (int)rc;
 }
 
@@ -155,7 +156,7 @@ mint_token(const char *header, const char *claims, EVP_PKEY *key, const char *se
 {
 	const char *text = mint_unsigned(header, claims);
 
-	return kith_format(mint_memory(), "%s.%s", text, key ? mint_sign(text, key) : mint_mac(text, secret));
+	return kith_format(mint_memory(), "%s.%s", text, key ? mint_sign(text, key) : mint_mac(text, secret ? secret : ""));
 }
 
 /* Claims of a user that all hold, and what more there is: ",\"a\":1". */
@@ -167,7 +168,7 @@ mint_claims(const char *more)
 	    (long)time(NULL) + 600, more);
 }
 
-/* A file in the test's own directory, replaced in one step; returns its path. */
+/* A file in the test's own directory, replaced in one step, so long ago that it was noticed; returns its path. */
 static inline const char *
 mint_file(const char *name, const char *text, mode_t mode)
 {
@@ -185,7 +186,15 @@ mint_file(const char *name, const char *text, mode_t mode)
 	fclose(f);
 	chmod(new, mode);
 	assert_int_equal(rename(new, path), 0);
+	mint_monotonic_offset++;
 	return path;
+}
+
+static inline void
+mint_remove(const char *path)
+{
+	assert_int_equal(unlink(path), 0);
+	mint_monotonic_offset++;
 }
 
 /* Removes what mint_file made, and the keys' memory. */
