@@ -43,7 +43,8 @@ struct kith_relation {
 	bool has_xmax;		/* an ordinary table: its rows have the system columns */
 	const struct kith_column *columns;
 	size_t ncolumns;
-	const char **primary_key;	/* column names, ends with NULL; empty when none.  Of a view: where it shows its table's key */
+	/* Column names, ends with NULL; empty when none.  A view has its table's where it shows all of it. */
+	const char **primary_key;
 };
 
 enum kith_cardinality {

@@ -183,7 +183,10 @@ build_arguments(struct kith_build *b, const struct types *types, struct kith_fun
 
 		if (mode != 'o' && mode != 't') {
 			*argument++ = (struct kith_function_argument){
-				.name = name, .type = type, .required = f->narguments < required, .variadic = mode == 'v',
+				.name = name,
+				.type = type,
+				.required = f->narguments < required,
+				.variadic = mode == 'v',
 			};
 			f->narguments++;
 		}

@@ -21,11 +21,13 @@
 
 /* Beside the exposed relations the row types that functions return, which may lie elsewhere. */
 #define RELATIONS \
-	"relations as materialized (select c.oid, c.relname, c.relkind, n.nspname, e.oid is not null and c.relkind <> 'c' as exposed" \
+	"relations as materialized (select c.oid, c.relname, c.relkind, n.nspname," \
+	" e.oid is not null and c.relkind <> 'c' as exposed" \
 	" from pg_class c join pg_namespace n on n.oid = c.relnamespace left join exposed e on e.oid = n.oid" \
 	" where (e.oid is not null and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition" \
 	" and " NOT_OF_AN_EXTENSION("pg_class", "c.oid") ")" \
-	" or c.oid in (select t.typrelid from pg_type t join functions f on f.prorettype = t.oid where t.typrelid <> 0))"
+	" or c.oid in (select t.typrelid from pg_type t join functions f on f.prorettype = t.oid" \
+	" where t.typrelid <> 0))"
 
 /*
  * Names are printed in full whatever the search path; -1 as modifier keeps
@@ -37,10 +39,14 @@
 	" when e.oid is not null then format('%I.%I[]', en.nspname, e.typname)" \
 	" else format('%I.%I', n.nspname, t.typname) end"
 
-/* v: the stand-in for pgvector; j: arrays, composites, records and what has a cast of its own to json, as to_json sees it. */
+/*
+ * v: the stand-in for pgvector; j: arrays, composites, records, and what has a
+ * cast of its own to json, as to_json() sees it; p: everything else.
+ */
 #define TYPE_FORM \
 	"case when n.nspname = 'extensions' and t.typname = 'vector' and t.typtype = 'd' then 'v'" \
-	" when base.typcategory = 'A' or base.typtype = 'c' or (base.typtype = 'p' and base.oid <> 'void'::regtype) then 'j'" \
+	" when base.typcategory = 'A' or base.typtype = 'c'" \
+	" or (base.typtype = 'p' and base.oid <> 'void'::regtype) then 'j'" \
 	" when base.oid >= 16384 and exists (select from pg_cast k where k.castsource = base.oid" \
 	" and k.casttarget = 'json'::regtype) then 'j' else 'p' end"
 
@@ -50,7 +56,8 @@ types_query(struct kith_sql *q)
 	kith_sql_text(q, ", used (oid) as ("
 	    "select a.atttypid from pg_attribute a join relations r on r.oid = a.attrelid"
 	    " where a.attnum > 0 and not a.attisdropped"
-	    " union select unnest(array[f.prorettype] || coalesce(f.proallargtypes, f.proargtypes::oid[])) from functions f"
+	    " union select unnest(array[f.prorettype] || coalesce(f.proallargtypes, f.proargtypes::oid[]))"
+	    " from functions f"
 	    " union select t.oid from pg_type t join exposed s on s.oid = t.typnamespace where t.typtype in ('e', 'd')"
 	    "), bases (oid, base) as (select oid, oid from used union all"
 	    " select b.oid, t.typbasetype from bases b join pg_type t on t.oid = b.base where t.typtype = 'd')"
@@ -73,7 +80,8 @@ columns_query(struct kith_sql *q)
 	    " case when a.attidentity = 'd' then (select format('nextval(%L::regclass)', s.objid::regclass)"
 	    " from pg_depend s where s.refclassid = 'pg_class'::regclass and s.refobjid = a.attrelid"
 	    " and s.refobjsubid = a.attnum and s.classid = 'pg_class'::regclass and s.deptype = 'i')"
-	    " when a.attgenerated = '' then coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0)) end,"
+	    " when a.attgenerated = ''"
+	    " then coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0)) end,"
 	    " a.attnotnull, a.attgenerated <> '' or a.attidentity = 'a'"
 	    " from relations r cross join (select set_config('search_path', '', true)) as nothing_visible"
 	    " join pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped"
@@ -141,7 +149,8 @@ kith_catalog_query(struct kith_arena *a, enum kith_catalog_query which, const ch
 
 	kith_buf_init(&list, a, 100);
 	kith_sql_array(&list, schemas);
-	kith_sql_text(q, "with recursive exposed as materialized (select n.oid, n.nspname from pg_namespace n where n.nspname = any(");
+	kith_sql_text(q, "with recursive exposed as materialized (select n.oid, n.nspname from pg_namespace n"
+	    " where n.nspname = any(");
 	kith_sql_param(q, list.s);
 	kith_sql_text(q, "::name[])), " FUNCTIONS ", " RELATIONS);
 	rest[which](q);

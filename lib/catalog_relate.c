@@ -203,7 +203,8 @@ add(struct relate *r, struct kith_relationship relationship)
 	if (r->nfound == r->room) {
 		size_t room = r->room ? r->room * 2 : 64;
 
-		r->found = kith_realloc(r->b->scratch, r->found, r->nfound * sizeof(*r->found), room * sizeof(*r->found));
+		r->found = kith_realloc(r->b->scratch, r->found, r->nfound * sizeof(*r->found),
+		    room * sizeof(*r->found));
 		r->room = room;
 	}
 	r->found[r->nfound++] = relationship;
@@ -222,7 +223,8 @@ may_meet(const struct kith_build *b, const struct key *key, const struct kith_dr
 	if (!strcmp(f->schema, t->schema))
 		return true;
 	return from->oid == key->table && to->oid == key->target &&
-	    !kith_catalog_relation(b->catalog, f->schema, t->name) && !kith_catalog_relation(b->catalog, t->schema, f->name);
+	    !kith_catalog_relation(b->catalog, f->schema, t->name) &&
+	    !kith_catalog_relation(b->catalog, t->schema, f->name);
 }
 
 /* The relationships of one foreign key: of its tables, and of the views that show its columns. */

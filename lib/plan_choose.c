@@ -76,8 +76,8 @@ refuse_several(struct kith_request *req, const struct kith_function *const *foun
 		write_signature(&list, found[i], true);
 	}
 	kith_fail(req, 300, "PGRST203", "Could not choose the best candidate function between: %s", list.s);
-	kith_fail_hint(req, "Try renaming the parameters or the function itself in the database so function overloading "
-			    "can be resolved");
+	kith_fail_hint(req, "Try renaming the parameters or the function itself in the database so function "
+	    "overloading can be resolved");
 }
 
 /* The one of them that shares most names with the call. */
@@ -118,7 +118,8 @@ refuse_none(struct kith_request *req, const struct kith_catalog *c, const char *
 	else
 		kith_fail(req, 404, "PGRST202", "Could not find the function %s.%.200s(%s) in the schema cache", schema,
 		    name, list.s);
-	kith_fail_details(req, "Searched for the function %s.%.200s with%s%s%s, but no matches were found in the schema cache.",
+	kith_fail_details(req,
+	    "Searched for the function %s.%.200s with%s%s%s, but no matches were found in the schema cache.",
 	    schema, name, none ? "out parameters" : names[1] ? " parameters " : " parameter ", list.s,
 	    get ? "" : " or with a single unnamed json/jsonb parameter");
 	if (n) {

@@ -292,15 +292,20 @@ kith_plan_conditions(struct kith_plan *plan, const struct kith_node *node, const
 	}
 }
 
-/* order=conversations(title): the embedded row is looked up once more, since what is selected of it may not hold the column. */
+/*
+ * order=conversations(title): the embedded row is looked up once more, since
+ * what is selected of it may not hold the column.
+ */
 static void
 write_embed_order(struct kith_plan *plan, const struct kith_node *node, const struct kith_order *order)
 {
 	const struct kith_node *child = kith_plan_child(node, order->embed);
 
 	if (!child) {
-		kith_fail(plan->req, 400, "PGRST108", "'%.200s' is not an embedded resource in this request", order->embed);
-		kith_fail_hint(plan->req, "Verify that '%.200s' is included in the 'select' query parameter.", order->embed);
+		kith_fail(plan->req, 400, "PGRST108", "'%.200s' is not an embedded resource in this request",
+		    order->embed);
+		kith_fail_hint(plan->req, "Verify that '%.200s' is included in the 'select' query parameter.",
+		    order->embed);
 		return;
 	}
 	if (child->to_many) {

@@ -53,7 +53,10 @@ means_itself(const struct kith_relationship *way, const char *target, const char
 	    (!hint || is(hint, way->constraint) || single(way->to_columns, hint));
 }
 
-/* What PostgREST lets target!hint mean: a table, a foreign key's name or its column; told apart by key, column or junction. */
+/*
+ * What PostgREST lets target!hint mean.  The target is a table, a foreign key's
+ * name or its column; the hint a foreign key's name, its column or a junction.
+ */
 static bool
 means(const struct kith_relationship *way, const char *target, const char *hint)
 {
@@ -101,7 +104,10 @@ write_way(struct kith_buf *b, const struct kith_relationship *way)
 	write_columns(b, way->to->name, way->to_columns);
 }
 
-/* What tells a relationship from the others; a junction within one table has two, which differ in the key it ends with. */
+/*
+ * What tells a relationship from the others.  A junction from a table to
+ * itself makes two, which differ in the key they end with.
+ */
 static const char *
 hint_for(const struct kith_relationship *way)
 {
@@ -178,7 +184,7 @@ find_way(struct kith_plan *plan, const struct kith_node *parent, const struct ki
 static bool
 is_count(const struct kith_relation *r, const struct kith_item *item)
 {
-	return item->kind == KITH_ITEM_FIELD && !item->field.path && !item->aggregate && is(item->field.name, "count") &&
+	return item->kind == KITH_ITEM_FIELD && !item->field.path && is(item->field.name, "count") &&
 	    !kith_catalog_column(r, "count");
 }
 

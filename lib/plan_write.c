@@ -14,9 +14,9 @@ struct write {
 	const struct kith_query_string *qs;
 	const struct kith_write *w;
 	const struct kith_column **columns;	/* what is set; ends with NULL */
-	bool several;				/* the body is an array */
-	bool default_by_row;			/* rows differ in the keys they have, and missing ones take the default */
-	bool by_returning;			/* "returning" can say all of select= */
+	bool several;		/* the body is an array */
+	bool default_by_row;	/* rows differ in the keys they have, and missing ones take the default */
+	bool by_returning;	/* "returning" can say all of select= */
 };
 
 static bool
@@ -345,7 +345,8 @@ refuse_unbounded(struct kith_request *req, const struct kith_query_string *qs, c
 {
 	if (!qs->filtered) {
 		kith_fail(req, 400, "21000", "%s requires a WHERE clause", verb);
-		return kith_fail_hint(req, "Add a filter, such as id=eq.1; to reach every row, one that is always true.");
+		return kith_fail_hint(req,
+		    "Add a filter, such as id=eq.1; to reach every row, one that is always true.");
 	}
 	if (qs->query.limit || qs->query.offset) {
 		kith_fail(req, 400, "PGRST114", "limit/offset querystring parameters are not allowed for %s", method);

@@ -18,15 +18,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct kith_catalog *catalog;
 
-static const char *const words[] = { "all", "and", "any", "as", "asc", "bigint", "bool", "boolean", "by", "bytea", "cast",
-	"character", "coalesce", "count", "cross", "date", "decimal", "desc", "distinct", "double", "exists", "extensions",
-	"false", "first", "float4", "float8", "from", "ilike", "inet", "inner", "int", "int2", "int4", "int8", "integer",
-	"interval", "is", "join", "json", "json_agg", "jsonb", "label", "last", "lateral", "left", "like", "limit", "mood",
-	"not", "null", "nulls", "numeric", "offset", "on", "or", "order", "phraseto_tsquery", "plainto_tsquery",
-	"precision", "public", "r", "real", "regconfig", "row_to_json", "select", "smallint", "text", "time", "timestamp",
-	"timestamptz", "timetz", "to_json", "to_jsonb", "to_tsquery", "to_tsvector", "true", "tsvector", "unknown", "uuid",
-	"varchar", "variadic", "varying", "vector_in", "vector_out", "websearch_to_tsquery", "where", "with", "without",
-	"zone", NULL };
+static const char *const words[] = {
+	"all", "and", "any", "as", "asc", "bigint", "bool", "boolean", "by", "bytea", "cast", "character",
+	"coalesce", "count", "cross", "date", "decimal", "desc", "distinct", "double", "exists", "extensions",
+	"false", "first", "float4", "float8", "from", "ilike", "inet", "inner", "int", "int2", "int4", "int8",
+	"integer", "interval", "is", "join", "json", "json_agg", "jsonb", "label", "last", "lateral", "left",
+	"like", "limit", "mood", "not", "null", "nulls", "numeric", "offset", "on", "or", "order",
+	"phraseto_tsquery", "plainto_tsquery", "precision", "public", "r", "real", "regconfig", "row_to_json",
+	"select", "smallint", "text", "time", "timestamp", "timestamptz", "timetz", "to_json", "to_jsonb",
+	"to_tsquery", "to_tsvector", "true", "tsvector", "unknown", "uuid", "varchar", "variadic", "varying",
+	"vector_in", "vector_out", "websearch_to_tsquery", "where", "with", "without", "zone", NULL
+};
 
 /* Longer ones first, since the first that fits is taken. */
 static const char *const operators[] = { "->>", "-|-", "::", "=>", "->", "<>", ">=", "<=", "~*", "@>", "<@", "&&", "<<",

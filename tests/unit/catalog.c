@@ -66,8 +66,8 @@ ways_of(const char *schema, const char *name)
 
 	kith_buf_init(&b, req->arena, 200);
 	for (size_t i = 0; i < n; i++)
-		kith_buf_printf(&b, "%s%s %s.%s by %s", i ? ", " : "", cardinalities[way[i].cardinality], way[i].to->schema,
-		    way[i].to->name, way[i].from_columns[0]);
+		kith_buf_printf(&b, "%s%s %s.%s by %s", i ? ", " : "", cardinalities[way[i].cardinality],
+		    way[i].to->schema, way[i].to->name, way[i].from_columns[0]);
 	return b.s;
 }
 
