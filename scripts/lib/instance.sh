@@ -12,8 +12,9 @@ help[up]='start the instance in the background
 
 usage: kith up
 
-Returns when it answers; what already runs is left alone.  Stop it with kith
-down.  Several instances live side by side by KITH_HOME and KITH_PORT.'
+Builds what changed and returns when it answers.  What already runs is left
+alone, so a change counts from the next kith down and up.  Several instances
+live side by side by KITH_HOME and KITH_PORT.'
 
 help[down]='stop the instance
 
@@ -158,17 +159,19 @@ same_settings() {
 }
 
 stop_instance() {
-	local running stopped pid name
+	local pid name
 
-	look
-	for name in "${running[@]}"; do
-		case $name in
-		nginx) alive nginx && kill -s QUIT "$pid" ;;
-		kith-*) alive "$name" && kill -s TERM "$pid" ;;
-		esac || true
-	done
 	# Requests in hand are finished first; then nobody needs the database.
+	if alive nginx; then
+		kill -s QUIT "$pid"
+		wait_for 5 gone nginx || true
+	fi
 	stop nginx TERM 5
+	for name in $(parts_of_instance); do
+		if [[ $name == kith-* ]] && alive "$name"; then
+			kill -s TERM "$pid"
+		fi
+	done
 	for name in $(parts_of_instance); do
 		[[ $name != kith-* ]] || stop "$name" TERM 15
 	done
@@ -184,7 +187,8 @@ kith_run() {
 	((${#running[@]} == 0)) || fail 'already runs: kith down stops it'
 	start_instance
 	trap stop_instance EXIT
-	trap 'say stopping; exit 0' INT TERM HUP
+	# A second Ctrl-C must not interrupt the stopping.
+	trap 'trap "" INT TERM HUP; say stopping; exit 0' INT TERM HUP
 	exec 9>&-
 	print_usage
 	for name in $(parts_of_instance); do

@@ -156,6 +156,8 @@ find_home() {
 	KITH_HOME=$(realpath -m -- "$home")
 	[[ $KITH_HOME =~ ^/[][A-Za-z0-9._/+@,:~-]+$ ]] ||
 		fail "KITH_HOME may not hold spaces or quotes: $KITH_HOME"
+	[[ ! -e $KITH_HOME || -x $KITH_HOME ]] ||
+		fail "$KITH_HOME belongs to $(stat -c %U "$KITH_HOME")"
 	hash=$(printf %s "$KITH_HOME" | sha256sum)
 	hash=${hash:0:12}
 	if ((EUID == 0)); then

@@ -44,6 +44,7 @@ kith_test() {
 		set -- "$@" "${targets[@]}"
 	fi
 	prove "$@" || status=$?
+	stop_instance # what leaked is said at the end of a program
 	check_logs || failed=yes
 	if ((status == 0)) && [[ $failed == yes ]]; then
 		status=1
@@ -96,7 +97,7 @@ install_node_modules() {
 		dir=${lock%/*}
 		[[ -e $lock ]] || continue
 		[[ $dir/node_modules/.package-lock.json -nt $lock ]] && continue
-		npm ci --prefix "$dir" --no-audit --no-fund --silent >&2 ||
+		npm ci --prefix "$dir" --no-audit --no-fund --loglevel=error >&2 ||
 			fail "could not install the packages of $dir"
 	done
 }

@@ -122,7 +122,7 @@ web_settled() {
 wait_for_web() {
 	local program path running stopped
 
-	if ! wait_for 20 web_settled; then
+	if ! wait_for 30 web_settled; then
 		while read -r program path; do
 			answers "$path" || start_failed "$program" 'does not answer'
 		done < <(probes)
