@@ -57,9 +57,9 @@ select is(test.session(null, test.id('owner')), 'alive', 'no session, nothing to
 select is(test.session('05050505-0000-4000-8000-000000000001', test.id('stranger')), 'PT401 session not found', 'it belongs to its user');
 select is(test.session('05050505-0000-4000-8000-000000000001', null), 'PT401 session not found', 'and not to nobody');
 select is(test.session(gen_random_uuid(), test.id('owner')), 'PT401 session not found', 'an unknown one is refused');
-update auth.sessions set not_after = now() - interval '1 s';
+update auth.sessions set not_after = now() - interval '1 s' where user_id = test.id('owner');
 select is(test.session('05050505-0000-4000-8000-000000000001', test.id('owner')), 'PT401 session not found', 'it ends at not_after');
-update auth.sessions set not_after = now() + interval '1 h';
+update auth.sessions set not_after = now() + interval '1 h' where user_id = test.id('owner');
 update auth.users set banned_until = now() + interval '1 h' where id = test.id('owner');
 select is(test.session('05050505-0000-4000-8000-000000000001', test.id('owner')), 'PT401 session not found', 'a ban ends it');
 update auth.users set banned_until = now() - interval '1 s', deleted_at = now() where id = test.id('owner');

@@ -33,7 +33,7 @@ select is(test.numbers(), '1a 2b 3c 4d 5e 6f of 6', 'are numbered each');
 
 -- An upsert that inserts nothing uses no number.
 select is(test.try('owner', format($$ insert into public.messages (id, conversation_id, role, content) values (%L, '0a0a0a0a-0000-4000-8000-000000000001', 'user', 'A')
-    on conflict (id) do %s $$, (select id from public.messages where content in ('a', 'A')), action)), touched, 'upsert: ' || action)
+    on conflict (id) do %s $$, (select id from public.messages where conversation_id = '0a0a0a0a-0000-4000-8000-000000000001' and sequence_number = 1), action)), touched, 'upsert: ' || action)
 from (values ('nothing', '0'), ('update set content = excluded.content, conversation_id = excluded.conversation_id', '1')) as v (action, touched);
 select is(test.try('owner', test.insert('{g}')), '1', 'and the next');
 select is(test.numbers(), '1A 2b 3c 4d 5e 6f 7g of 7', 'follows');
@@ -46,7 +46,7 @@ select is(test.numbers(), '1A 3c 4d 5e 6f 7h of 6', 'which takes the number afte
 -- D9, D10
 select is(test.try('owner', 'update public.messages set sequence_number = 9'), '42501', 'owner cannot set a number');
 select is(test.try('owner', $$ update public.messages set conversation_id = '0a0a0a0a-0000-4000-8000-000000000002' where content = 'c' $$), '42501', 'nor move a message');
-select is(test.try('service', $$ update public.messages set conversation_id = '0a0a0a0a-0000-4000-8000-000000000002' where content = 'c' $$), '42501', 'the service neither');
+select is(test.try('service', $$ update public.messages set conversation_id = '0a0a0a0a-0000-4000-8000-000000000002' where conversation_id = '0a0a0a0a-0000-4000-8000-000000000001' $$), '42501', 'the service neither');
 select is(test.try('owner', 'update public.conversations set message_count = 9'), '42501', 'owner cannot set the count');
 select is(test.try('owner', test.insert('{x}') || '; select 1/0'), '22012', 'a failure after the insert');
 select is(test.numbers(), '1A 3c 4d 5e 6f 7h of 6', 'leaves nothing');
@@ -88,14 +88,14 @@ begin
 end
 $$;
 insert into public.messages (conversation_id, role, content)
-select c.id, 'user', 'x' from public.conversations c, generate_series(1, 50);
+select c.id, 'user', 'x' from public.conversations c, generate_series(1, 50) where user_id = test.id('owner');
 insert into public.conversations (user_id) select test.id('owner') from generate_series(1, 100);
-insert into public.messages (conversation_id, role, content) select c.id, 'user', repeat('x', 100) from public.conversations c, generate_series(1, 50);
+insert into public.messages (conversation_id, role, content) select c.id, 'user', repeat('x', 100) from public.conversations c, generate_series(1, 50) where user_id = test.id('owner');
 analyze public.messages; analyze public.conversations;
 select matches(test.plan(ordering), 'Index Scan Backward using messages_' || index || '(?!.*Sort)', '50 each: ' || ordering)
 from (values ('created_at desc', 'conversation_id_created_at'), ('sequence_number desc', 'sequence_number_key')) as v (ordering, index);
-delete from public.conversations where id not in ('0a0a0a0a-0000-4000-8000-000000000001', '0a0a0a0a-0000-4000-8000-000000000002');
-insert into public.messages (conversation_id, role, content) select c.id, 'user', repeat('x', 100) from public.conversations c, generate_series(1, 5000);
+delete from public.conversations where user_id = test.id('owner') and id not in ('0a0a0a0a-0000-4000-8000-000000000001', '0a0a0a0a-0000-4000-8000-000000000002');
+insert into public.messages (conversation_id, role, content) select c.id, 'user', repeat('x', 100) from public.conversations c, generate_series(1, 5000) where user_id = test.id('owner');
 analyze public.messages; analyze public.conversations;
 select matches(test.plan(ordering), 'Index Scan Backward using messages_' || index || '(?!.*Sort)', '5000 each: ' || ordering)
 from (values ('created_at desc', 'conversation_id_created_at'), ('sequence_number desc', 'sequence_number_key')) as v (ordering, index);
