@@ -47,23 +47,26 @@ ignore_notice(void *arg, const PGresult *result)
 	(void)result;
 }
 
-/* "reload schema" came, or the connection is dead: both make the socket readable. */
+/*
+ * "reload schema" came, or the connection is dead: both make the socket
+ * readable.  A back end that is ended says so first, so reading goes on until
+ * there is no more: the end of the connection stands behind its last words.
+ */
 static void
 read_notices(struct kith_connection *c)
 {
 	struct pollfd p = { .fd = PQsocket(c->pg), .events = POLLIN };
 	PGnotify *notify;
 
-	if (poll(&p, 1, 0) > 0 && !PQconsumeInput(c->pg)) {
-		kith_connection_close(c);
-		return;
-	}
+	while (poll(&p, 1, 0) > 0)
+		if (!PQconsumeInput(c->pg) || PQstatus(c->pg) == CONNECTION_BAD) {
+			kith_connection_close(c);
+			return;
+		}
 	while ((notify = PQnotifies(c->pg))) {
 		PQfreemem(notify);
 		kith_catalog_expire();
 	}
-	if (PQstatus(c->pg) == CONNECTION_BAD)
-		kith_connection_close(c);
 }
 
 static int
