@@ -20,6 +20,7 @@ use v5.36;
 use Exporter 'import';
 use JSON::PP ();
 use MIME::Base64 ();
+use POSIX ();
 use Test::More ();
 use Time::HiRes qw(time sleep);
 
@@ -33,7 +34,7 @@ binmode $_, ':encoding(UTF-8)' for Test::More->builder->output, Test::More->buil
 
 my @more = qw(ok is isnt like unlike is_deeply cmp_ok pass fail diag note subtest BAIL_OUT);
 Test::More->import(import => \@more);
-our @EXPORT = (@more, qw(done_testing is_json is_text is_status is_refused is_header json true false uuid rows poll any_of all_of));
+our @EXPORT = (@more, qw(done_testing is_json is_text is_status is_refused is_header json true false uuid rows poll aside any_of all_of));
 
 sub true :prototype() () { JSON::PP::true }
 sub false :prototype() () { JSON::PP::false }
@@ -215,6 +216,22 @@ sub any_of (@wants) {
 
 sub all_of (@wants) {
 	return sub ($got) { !grep { difference($got, $_) } @wants };
+}
+
+# Sends a request from another process; the returned function waits for its answer.
+sub aside ($code) {
+	my $pid = open my $from, '-|';
+	die "fork: $!\n" unless defined $pid;
+	if (!$pid) {
+		my $reply = $code->();
+		syswrite STDOUT, json({ map { $_ => $reply->{$_} } qw(method path status headers body) });
+		POSIX::_exit(0);
+	}
+	return sub {
+		my $text = do { local $/; <$from> };
+		close $from;
+		return Kith::Test::Reply->new(%{ JSON::PP->new->utf8->decode($text) });
+	};
 }
 
 # Calls the code until it returns something true; its last value, false at the deadline.

@@ -7,7 +7,9 @@ use File::Basename qw(dirname);
 use File::Path qw(remove_tree);
 use File::Spec;
 use File::Temp qw(tempdir);
+use IO::Handle ();
 use IO::Socket::INET;
+use Time::HiRes qw(time sleep);
 
 my $root = File::Spec->rel2abs(dirname(__FILE__) . '/../../../..');
 
@@ -109,7 +111,56 @@ sub programs ($self) {
 		my @fields = split ' ', $stat =~ s/.*\) //r;
 		push @found, { name => $name, pid => $dir =~ s{/proc/}{}r, started => $fields[19] };
 	}
-	return sort { $a->{name} cmp $b->{name} || $a->{pid} <=> $b->{pid} } @found;
+	@found = sort { $a->{name} cmp $b->{name} || $a->{pid} <=> $b->{pid} } @found;
+	return @found;
+}
+
+# The process of a part: postgresql, nginx, or a program's supervisor.
+sub pid ($self, $part) {
+	open my $f, '<', "$self->{home}/pids/$part" or return;
+	my ($pid) = split ' ', <$f> // '';
+	return $pid;
+}
+
+# Sends a part a signal and waits until it is gone.
+sub end_part ($self, $part, $signal) {
+	my $pid = $self->pid($part) or die "$part does not run\n";
+	kill $signal, $pid or die "could not signal $part: $!\n";
+	my $end = time + 30;
+	while (running($pid)) {
+		die "$part did not end\n" if time > $end;
+		sleep 0.01;
+	}
+	return;
+}
+
+# Is there such a process, other than one that waits to be reaped?
+sub running ($pid) {
+	open my $f, '<', "/proc/$pid/stat" or return 0;
+	return (<$f> // '') !~ /\) [ZX] /;
+}
+
+# Pids of a part's own processes: nginx's workers, PostgreSQL's back ends.
+sub children ($self, $part) {
+	my $parent = $self->pid($part) // return;
+	my @children;
+	for my $file (glob '/proc/[0-9]*/stat') {
+		open my $f, '<', $file or next;
+		my ($pid, $ppid) = (<$f> // '') =~ /^(\d+) .*\) [^ZX] (\d+) /s or next;
+		push @children, $pid if $ppid == $parent;
+	}
+	return @children;
+}
+
+# Starts what does not run.
+sub start_again ($self) { $self->kith('up'); return }
+
+# A psql that stays: tell it SQL; finish commits nothing that it was not told to.
+sub session ($self) {
+	local %ENV = $self->child_env;
+	open my $in, '|-', 'psql -XAtq -v ON_ERROR_STOP=1 >/dev/null 2>&1' or die "psql: $!\n";
+	$in->autoflush(1);
+	return bless { in => $in }, 'Kith::Test::Instance::Session';
 }
 
 # Log files: those of programs hold JSON lines, the rest is nginx's and PostgreSQL's.
@@ -129,5 +180,17 @@ sub stop ($self) {
 	remove_tree($self->{home}, { error => \my $errors });
 	return;
 }
+
+package Kith::Test::Instance::Session;
+
+sub tell ($self, $sql) { print { $self->{in} } "$sql\n"; return }
+
+sub finish ($self) {
+	local $?;
+	close delete $self->{in} if $self->{in};
+	return;
+}
+
+sub DESTROY ($self) { $self->finish; return }
 
 1;

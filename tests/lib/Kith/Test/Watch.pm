@@ -84,8 +84,9 @@ sub verdict ($self) {
 		my $previous;
 		for my $line ($self->fresh($file)) {
 			$all .= $line;
+			push @reports, $line if $line =~ /Sanitizer|runtime error:|\[emerg\]/;
 			push @reports, $line
-			  if $line =~ /Sanitizer|runtime error:|\bPANIC\b|was terminated by signal|\[(?:alert|emerg)\]/;
+			  if $line =~ /\bPANIC\b|was terminated by signal|\[alert\]/ && !$self->{restarts_expected};
 			next unless $of_program;
 			my $entry = eval { $json->decode($line) };
 			if (!$entry) {
