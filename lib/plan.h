@@ -60,7 +60,8 @@ struct kith_sql *kith_plan_delete(struct kith_request *req, const struct kith_ca
 /*
  * Chooses among the functions of one name by the names of the arguments given:
  * NULL with 404 PGRST202 or 300 PGRST203.  For POST, keys of scan; for GET,
- * qs->arguments.
+ * qs->arguments.  NULL names: the body is JSON but no object, which is for a
+ * function that takes it whole; 400 PGRST102 when there is none.
  */
 const struct kith_function *kith_plan_choose_function(struct kith_request *req, const struct kith_catalog *c,
     const char *schema, const char *name, const char *const *argument_names, bool get);

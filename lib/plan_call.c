@@ -226,12 +226,8 @@ begin(struct kith_plan *plan, struct kith_request *req, const struct kith_catalo
 	}
 	if (call->body && scan) {
 		call->keys = scan->keys;
-		if (scan->type == KITH_JSON_NULL && !kith_plan_takes_body(call->f)) {
+		if (scan->type == KITH_JSON_NULL && !kith_plan_takes_body(call->f))
 			call->body = NULL;
-		} else if (scan->type != KITH_JSON_OBJECT && !kith_plan_takes_body(call->f)) {
-			kith_fail(req, 400, "PGRST102", "Arguments are the members of one JSON object");
-			return NULL;
-		}
 	}
 	if (!call->body)
 		call->keys = NULL;

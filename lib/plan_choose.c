@@ -141,7 +141,7 @@ kith_plan_choose_function(struct kith_request *req, const struct kith_catalog *c
 	size_t n = kith_catalog_functions(c, schema, name, &functions), nfound = 0;
 	const struct kith_function **found = kith_new_array(req->arena, const struct kith_function *, n);
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; argument_names && i < n; i++)
 		if (takes(&functions[i], argument_names))
 			found[nfound++] = &functions[i];
 	for (size_t i = 0; !nfound && !get && i < n; i++)
@@ -151,6 +151,8 @@ kith_plan_choose_function(struct kith_request *req, const struct kith_catalog *c
 		return found[0];
 	if (nfound)
 		refuse_several(req, found, nfound);
+	else if (n && !argument_names)
+		kith_fail(req, 400, "PGRST102", "Arguments are the members of one JSON object");
 	else
 		refuse_none(req, c, schema, name, argument_names, get);
 	return NULL;

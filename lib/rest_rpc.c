@@ -40,6 +40,8 @@ argument_names(struct kith_rest *rest)
 	const char **names;
 	size_t n = 0;
 
+	if (rest->has_body && rest->body.type != KITH_JSON_OBJECT)
+		return NULL;
 	if (rest->has_body)
 		return rest->body.keys ? rest->body.keys : none;
 	for (const struct kith_argument *a = rest->query->arguments; a; a = a->next)

@@ -80,6 +80,12 @@ static const struct plan_case arguments_of_a_GET_cases[] = {
 static const struct plan_case whole_bodies_cases[] = {
 	{ "POST rpc/whole", "[1,{\"a\":2}]",
 	    "select `public`.`whole`($1::json) as `whole` [[1,{\"a\":2}]]" },
+	{ "POST rpc/add_them", "[1]",
+	    "400 PGRST102 Arguments are the members of one JSON object" },
+	{ "POST rpc/nowhere", "[1]",
+	    "404 PGRST202 Could not find the function public.nowhere without parameters in the schema "
+	    "cache; Searched for the function public.nowhere without parameters or with a single unnamed "
+	    "json/jsonb parameter, but no matches were found in the schema cache." },
 	{ "POST rpc/whole", "{\"a\":2}",
 	    "select `public`.`whole`($1::json) as `whole` [{\"a\":2}]" },
 	{ "POST rpc/whole", NULL,

@@ -48,7 +48,11 @@ plan_call(struct kith_request *req, const char *schema, const char *name, const 
 		return NULL;
 	for (const struct kith_argument *a = qs->arguments; get && a; a = a->next)
 		names[n++] = a->name;
-	f = kith_plan_choose_function(req, plan_catalog, schema, name, body && scan->keys ? scan->keys : names, get);
+	f = kith_plan_choose_function(req, plan_catalog, schema, name,
+	    !body || scan->type == KITH_JSON_NULL    ? names
+		: scan->type == KITH_JSON_OBJECT ? scan->keys
+						 : NULL,
+	    get);
 	if (!f)
 		return NULL;
 	return count ? kith_plan_call_count(req, plan_catalog, f, qs, body, scan)
