@@ -17,21 +17,12 @@ struct call {
 };
 
 static bool
-is_among(const char *name, const char *const *names)
-{
-	for (; names && *names; names++)
-		if (!strcmp(*names, name))
-			return true;
-	return false;
-}
-
-static bool
 is_given(const struct call *call, const char *name)
 {
 	for (const struct kith_argument *a = call->arguments; a; a = a->next)
 		if (!strcmp(a->name, name))
 			return true;
-	return is_among(name, call->keys);
+	return kith_plan_is_among(name, call->keys);
 }
 
 /* True when arguments come out of the body. */
@@ -39,7 +30,7 @@ static bool
 has_record(const struct call *call)
 {
 	for (size_t i = 0; call->body && !kith_plan_takes_body(call->f) && i < call->f->narguments; i++)
-		if (is_among(call->f->arguments[i].name, call->keys))
+		if (kith_plan_is_among(call->f->arguments[i].name, call->keys))
 			return true;
 	return false;
 }
@@ -57,11 +48,9 @@ write_record(struct kith_plan *plan, const struct call *call)
 	for (size_t i = 0; i < call->f->narguments; i++) {
 		const struct kith_function_argument *argument = &call->f->arguments[i];
 
-		if (!is_among(argument->name, call->keys))
+		if (!kith_plan_is_among(argument->name, call->keys))
 			continue;
-		if (!first)
-			kith_sql_text(q, ", ");
-		first = false;
+		kith_plan_comma(plan, &first);
 		kith_sql_ident(q, argument->name);
 		kith_sql_text(q, " ");
 		if (argument->type.form == KITH_FORM_VECTOR)
@@ -144,9 +133,7 @@ write_call(struct kith_plan *plan, const struct call *call)
 
 		if (!*argument->name || !is_given(call, argument->name))
 			continue;
-		if (!first)
-			kith_sql_text(q, ", ");
-		first = false;
+		kith_plan_comma(plan, &first);
 		write_argument(plan, call, argument);
 	}
 	kith_sql_text(q, ")");

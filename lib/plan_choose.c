@@ -10,15 +10,6 @@
 #include "request.h"
 
 static bool
-is_given(const char *const *names, const char *name)
-{
-	for (; names && *names; names++)
-		if (!strcmp(*names, name))
-			return true;
-	return false;
-}
-
-static bool
 has_argument(const struct kith_function *f, const char *name)
 {
 	for (size_t i = 0; i < f->narguments; i++)
@@ -30,9 +21,12 @@ has_argument(const struct kith_function *f, const char *name)
 static bool
 takes(const struct kith_function *f, const char *const *names)
 {
-	for (size_t i = 0; i < f->narguments; i++)
-		if (!*f->arguments[i].name || (f->arguments[i].required && !is_given(names, f->arguments[i].name)))
+	for (size_t i = 0; i < f->narguments; i++) {
+		const struct kith_function_argument *argument = &f->arguments[i];
+
+		if (!*argument->name || (argument->required && !kith_plan_is_among(argument->name, names)))
 			return false;
+	}
 	for (; names && *names; names++)
 		if (!has_argument(f, *names))
 			return false;

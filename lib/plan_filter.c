@@ -56,6 +56,14 @@ kith_plan_and(struct kith_plan *plan, bool *first)
 	*first = false;
 }
 
+void
+kith_plan_comma(struct kith_plan *plan, bool *first)
+{
+	if (!*first)
+		kith_sql_text(plan->q, ", ");
+	*first = false;
+}
+
 static void
 write_operator(struct kith_sql *q, enum kith_operator op)
 {

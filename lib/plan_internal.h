@@ -58,6 +58,9 @@ struct kith_sql *kith_plan_end(struct kith_plan *plan);
 /* The embed of that key or table name; NULL when there is none. */
 const struct kith_node *kith_plan_child(const struct kith_node *node, const char *name);
 
+/* True when a list that ends with NULL has the name; a NULL list has none. */
+bool kith_plan_is_among(const char *name, const char *const *names);
+
 /* A column by its name; NULL with 400 42703. */
 const struct kith_column *kith_plan_column(struct kith_plan *plan, const struct kith_relation *r, const char *name);
 
@@ -69,6 +72,9 @@ const struct kith_column *kith_plan_field(struct kith_plan *plan, const struct k
 
 /* "where" before the first condition of a clause, "and" before the others. */
 void kith_plan_and(struct kith_plan *plan, bool *first);
+
+/* ", " before every item of a list but the first. */
+void kith_plan_comma(struct kith_plan *plan, bool *first);
 
 /* Conditions joined by and. */
 void kith_plan_conditions(struct kith_plan *plan, const struct kith_node *node, const struct kith_condition *c,

@@ -126,20 +126,12 @@ write_count(struct kith_plan *plan, const struct kith_item *item)
 }
 
 static void
-comma(struct kith_plan *plan, bool *first)
-{
-	if (!*first)
-		kith_sql_text(plan->q, ", ");
-	*first = false;
-}
-
-static void
 write_all(struct kith_plan *plan, const struct kith_node *node, bool *first)
 {
 	const struct kith_relation *r = node->relation;
 
 	for (size_t i = 0; i < r->ncolumns; i++) {
-		comma(plan, first);
+		kith_plan_comma(plan, first);
 		write_column(plan, node, &r->columns[i], r->columns[i].name);
 	}
 }
@@ -151,7 +143,7 @@ hoist(struct kith_plan *plan, const struct kith_node *from, const struct kith_no
 {
 	bool to_json = wants_to_json(into, form);
 
-	comma(plan, first);
+	kith_plan_comma(plan, first);
 	if (to_json)
 		kith_sql_text(plan->q, "to_json(");
 	kith_plan_embed_name(plan, from);
@@ -214,7 +206,7 @@ write_embed(struct kith_plan *plan, const struct kith_node *child, bool *first)
 		write_spread(plan, child, child, child->parent, first);
 		return;
 	}
-	comma(plan, first);
+	kith_plan_comma(plan, first);
 	if (child->to_many) {
 		kith_sql_text(plan->q, "coalesce(");
 		kith_plan_embed_name(plan, child);
@@ -242,7 +234,7 @@ kith_plan_outputs(struct kith_plan *plan, const struct kith_node *node)
 			write_embed(plan, child, &first);
 			child = child->next;
 		} else {
-			comma(plan, &first);
+			kith_plan_comma(plan, &first);
 			if (node->counts)
 				write_count(plan, item);
 			else

@@ -285,6 +285,15 @@ kith_plan_end(struct kith_plan *plan)
 	return plan->req->error.status ? NULL : plan->q;
 }
 
+bool
+kith_plan_is_among(const char *name, const char *const *names)
+{
+	for (; names && *names; names++)
+		if (is(*names, name))
+			return true;
+	return false;
+}
+
 const struct kith_node *
 kith_plan_child(const struct kith_node *node, const char *name)
 {

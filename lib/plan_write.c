@@ -19,15 +19,6 @@ struct write {
 	bool by_returning;	/* "returning" can say all of select= */
 };
 
-static bool
-is_among(const char *name, const char *const *names)
-{
-	for (; names && *names; names++)
-		if (!strcmp(*names, name))
-			return true;
-	return false;
-}
-
 static int
 find_columns(struct kith_plan *plan, const struct kith_relation *r, struct write *s)
 {
@@ -54,7 +45,7 @@ find_columns(struct kith_plan *plan, const struct kith_relation *r, struct write
 static bool
 is_missing(const struct write *s, const struct kith_column *column)
 {
-	return s->w->missing_default && !s->default_by_row && !is_among(column->name, s->w->scan->keys);
+	return s->w->missing_default && !s->default_by_row && !kith_plan_is_among(column->name, s->w->scan->keys);
 }
 
 static int
@@ -68,14 +59,6 @@ begin(struct kith_plan *plan, const struct kith_node *root, struct write *s)
 	return find_columns(plan, root->relation, s);
 }
 
-static void
-comma(struct kith_plan *plan, bool *first)
-{
-	if (!*first)
-		kith_sql_text(plan->q, ", ");
-	*first = false;
-}
-
 /* r("a" uuid, "b" text); a vector stays JSON until vector_in reads its text. */
 static void
 write_record(struct kith_plan *plan, const struct write *s)
@@ -86,7 +69,7 @@ write_record(struct kith_plan *plan, const struct write *s)
 	for (const struct kith_column **c = s->columns; *c; c++) {
 		if (is_missing(s, *c))
 			continue;
-		comma(plan, &first);
+		kith_plan_comma(plan, &first);
 		kith_sql_ident(plan->q, (*c)->name);
 		kith_sql_text(plan->q, " ");
 		if ((*c)->type.form == KITH_FORM_VECTOR)
@@ -174,14 +157,14 @@ write_insert(struct kith_plan *plan, const struct kith_node *root, const struct 
 	kith_sql_text(q, " (");
 	for (const struct kith_column **c = s->columns; *c; c++)
 		if (!is_missing(s, *c)) {
-			comma(plan, &first);
+			kith_plan_comma(plan, &first);
 			kith_sql_ident(q, (*c)->name);
 		}
 	kith_sql_text(q, ") select ");
 	first = true;
 	for (const struct kith_column **c = s->columns; *c; c++)
 		if (!is_missing(s, *c)) {
-			comma(plan, &first);
+			kith_plan_comma(plan, &first);
 			write_value(plan, s, *c);
 		}
 	kith_sql_text(q, " from ");
@@ -192,9 +175,9 @@ static void
 write_excluded(struct kith_plan *plan, const struct write *s, const char *const *target, bool of_target, bool *first)
 {
 	for (const struct kith_column **c = s->columns; *c; c++) {
-		if (is_missing(s, *c) || is_among((*c)->name, target) != of_target)
+		if (is_missing(s, *c) || kith_plan_is_among((*c)->name, target) != of_target)
 			continue;
-		comma(plan, first);
+		kith_plan_comma(plan, first);
 		kith_sql_ident(plan->q, (*c)->name);
 		kith_sql_text(plan->q, " = excluded.");
 		kith_sql_ident(plan->q, (*c)->name);
@@ -214,7 +197,7 @@ write_conflict(struct kith_plan *plan, const struct write *s, const char *const 
 
 	kith_sql_text(q, " on conflict (");
 	for (const char *const *name = target; *name; name++) {
-		comma(plan, &first);
+		kith_plan_comma(plan, &first);
 		kith_sql_ident(q, *name);
 	}
 	if (s->w->resolution == KITH_IGNORE_DUPLICATES || !sets_anything(s)) {
@@ -235,14 +218,14 @@ write_conflict(struct kith_plan *plan, const struct write *s, const char *const 
 static void
 write_inserted(struct kith_plan *plan, const struct kith_node *root, bool first)
 {
-	comma(plan, &first);
+	kith_plan_comma(plan, &first);
 	if (root->relation->has_xmax)
 		kith_sql_text(plan->q, "(t0.xmax = 0) as \"" KITH_PLAN_INSERTED "\"");
 	else
 		kith_sql_text(plan->q, "true as \"" KITH_PLAN_INSERTED "\"");
 }
 
-/* What stands behind the statement itself, and before it when the rows are selected from it. */
+/* Before a statement whose rows are selected from once more. */
 static void
 write_with(struct kith_plan *plan, const struct write *s, bool returning)
 {
@@ -270,7 +253,7 @@ write_returning(struct kith_plan *plan, const struct kith_node *root, const stru
 	if (returning && s->by_returning)
 		kith_plan_outputs(plan, root);
 	for (size_t i = 0; returning && !s->by_returning && i < root->relation->ncolumns; i++) {
-		comma(plan, &first);
+		kith_plan_comma(plan, &first);
 		kith_plan_name(plan, root, root->relation->columns[i].name);
 	}
 	if (inserted)
@@ -291,7 +274,7 @@ from_nothing(struct kith_plan *plan, const struct kith_node *root, const void *a
 	(void)arg;
 	kith_sql_text(plan->q, "(select ");
 	for (size_t i = 0; i < root->relation->ncolumns; i++) {
-		comma(plan, &first);
+		kith_plan_comma(plan, &first);
 		kith_plan_name(plan, root, root->relation->columns[i].name);
 	}
 	if (plan->also)
@@ -363,7 +346,7 @@ write_set(struct kith_plan *plan, const struct write *s)
 
 	kith_sql_text(q, " set ");
 	for (const struct kith_column **c = s->columns; *c; c++) {
-		comma(plan, &first);
+		kith_plan_comma(plan, &first);
 		kith_sql_ident(q, (*c)->name);
 		kith_sql_text(q, " = ");
 		if (is_missing(s, *c)) {
