@@ -50,6 +50,8 @@ start_programs() {
 	for name in $(setting_names p) "${!KITH_TEST_@}"; do
 		environment+=("$name=${!name}")
 	done
+	# Coverage is written where the programs may write.
+	[[ $KITH_VARIANT != cov ]] || environment+=("GCOV_PREFIX=$KITH_HOME/tmp/coverage")
 	for name in ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS; do
 		[[ ! -v $name ]] || environment+=("$name=${!name}")
 	done
