@@ -91,6 +91,13 @@ choose_schema(struct kith_rest *rest)
 	return kith_fail_hint(req, "Only the following schemas are exposed: %s", exposed.s);
 }
 
+/* A name that exists may stand in the log; any other may be a secret in the wrong place. */
+void
+kith_rest_known(struct kith_rest *rest)
+{
+	rest->req->route = kith_format(rest->req->arena, MOUNT "%s%s", rest->rpc ? RPC : "", rest->name);
+}
+
 /* The exposed schema first, then what apps expect to find without a prefix. */
 static const char *
 search_path(struct kith_rest *rest)
@@ -134,8 +141,8 @@ kith_rest_handle(struct kith_request *req, const struct kith_resource *resource)
 
 	if (parse_path(&rest))
 		return -1;
-	if (resource->fallback || listed(rest.rpc ? resource->functions : resource->tables, rest.name))
-		req->route = kith_format(req->arena, MOUNT "%s%s", rest.rpc ? RPC : "", rest.name);
+	if (listed(rest.rpc ? resource->functions : resource->tables, rest.name))
+		kith_rest_known(&rest);
 	if (kith_auth_identify(req) || check_method(&rest) || choose_schema(&rest) ||
 	    kith_prefer_parse(req, &rest.prefer) || kith_media_accept(req, &rest.media))
 		return -1;

@@ -39,6 +39,9 @@ struct kith_rest {
 int kith_rest_table(struct kith_rest *rest);
 int kith_rest_rpc(struct kith_rest *rest);
 
+/* The name is one of ours: it goes into the log. */
+void kith_rest_known(struct kith_rest *rest);
+
 /* --- answers (rest_answer.c) --- */
 
 /* The part of the rows that was asked for, as numbers; -1 with 416 when Range and limit have nothing in common. */

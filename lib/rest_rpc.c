@@ -163,5 +163,8 @@ kith_rest_rpc(struct kith_rest *rest)
 	if (!rest->catalog && !(rest->catalog = kith_catalog_get(req)))
 		return -1;
 	f = kith_plan_choose_function(req, rest->catalog, rest->schema, rest->name, argument_names(rest), get);
-	return f ? call(rest, f) : -1;
+	if (!f)
+		return -1;
+	kith_rest_known(rest);
+	return call(rest, f);
 }

@@ -211,6 +211,7 @@ kith_rest_table(struct kith_rest *rest)
 	relation = kith_catalog_relation(rest->catalog, rest->schema, rest->name);
 	if (!relation)
 		return fail_unknown(rest);
+	kith_rest_known(rest);
 	return req->method == KITH_GET || req->method == KITH_HEAD ? read_rows(rest, relation)
 								   : write_rows(rest, relation);
 }
