@@ -68,7 +68,7 @@ start_program() {
 	rm -f "$socket"
 	launch "$program" "${as[@]}" env -i PATH=/usr/bin:/bin "$@" \
 		spawn-fcgi -n -s "$socket" -M 0660 -b 1024 -- \
-		"$(command -v multiwatch)" -f "$KITH_PROCESSES" -r 1000000 -t 1 -- \
+		"$(command -v multiwatch)" -s TERM -f "$KITH_PROCESSES" -r 1000000 -t 1 -- \
 		"$app/libexec/kith/$program"
 }
 
