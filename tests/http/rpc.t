@@ -28,7 +28,7 @@ create type public.${x}_pair as (a int, b text);
 create function public.${x}_add(a int, b int default 10) returns int language sql immutable as 'select a + b';
 create function public.${x}_hello() returns text language sql stable as \$\$ select 'hello "you"' \$\$;
 create function public.${x}_nothing() returns void language sql as '';
-create function public.${x}_write(name text) returns void language sql as 'insert into public.${x}_items select max(id) + 1, name from public.${x}_items';
+create function public.${x}_write(name text) returns void language sql as 'insert into public.${x}_items values ((select max(id) from public.${x}_items) + 1, \$1)';
 create function public.${x}_write_stable(name text) returns void language plpgsql stable as \$\$ begin perform public.${x}_write(name); end \$\$;
 create function public.${x}_all() returns setof public.${x}_items language sql stable as 'select * from public.${x}_items';
 create function public.${x}_one(id int) returns public.${x}_items language sql stable as 'select * from public.${x}_items i where i.id = \$1';

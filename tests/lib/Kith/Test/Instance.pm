@@ -65,30 +65,27 @@ sub is_shared ($self) { $self->{shared} }
 sub child_env ($self) {
 	my %env = %ENV;
 	delete @env{ grep { /^(?:KITH_|PG)/ } keys %env };
-	return (%env, %{ $self->{env} });
+	return (%env, %{ $self->{env} }, PGOPTIONS => '-c client_min_messages=warning');
 }
 
 # Runs a program with that environment; its standard output, dies when it fails.
 sub run ($self, @command) {
 	local %ENV = $self->child_env;
-	local $?;
 	open my $out, '-|', @command or die "could not run $command[0]: $!\n";
 	my $text = do { local $/; <$out> } // '';
 	close $out or die sprintf "%s: exit status %d\n%s", join(' ', map { /\n/ ? '...' : $_ } @command), $? >> 8, $text;
 	return $text;
 }
 
-# A subcommand of scripts/kith.
+# A subcommand of scripts/kith; what it says on standard error is told when it fails.
 sub kith ($self, @arguments) {
-	my $log = "$self->{home}.kith-output";
-	open my $saved, '>&', \*STDERR or die;
-	open STDERR, '>', $log or die "$log: $!";
+	my $said = File::Temp->new;
+	open my $saved, '>&', \*STDERR or die "stderr: $!\n";
+	open STDERR, '>', "$said" or die "$said: $!\n";
 	my $text = eval { $self->run("$root/scripts/kith", @arguments) };
 	my $error = $@;
-	open STDERR, '>&', $saved or die;
-	my $said = do { open my $f, '<', $log; local $/; <$f> } // '';
-	unlink $log;
-	die "$error$said" if $error;
+	open STDERR, '>&', $saved or die "stderr: $!\n";
+	die join '', $error, <$said> if $error;
 	return $text;
 }
 
