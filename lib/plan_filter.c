@@ -330,6 +330,20 @@ write_embed_order(struct kith_plan *plan, const struct kith_node *node, const st
 	kith_sql_text(plan->q, " limit 1)");
 }
 
+/*
+ * Dart always says .nullslast, and an index does not know that its column holds
+ * no nulls: newest first would sort the whole conversation.
+ */
+static bool
+nulls_matter(const struct kith_node *node, const struct kith_order *order)
+{
+	const struct kith_column *column = NULL;
+
+	if (!order->embed && !order->field.path && node->relation)
+		column = kith_catalog_column(node->relation, order->field.name);
+	return !column || !column->not_null;
+}
+
 void
 kith_plan_order(struct kith_plan *plan, const struct kith_node *node)
 {
@@ -349,9 +363,11 @@ kith_plan_order(struct kith_plan *plan, const struct kith_node *node)
 			kith_plan_field(plan, node, &order->field);
 		if (order->desc)
 			kith_sql_text(q, " desc");
+		if (order->nulls == KITH_NULLS_DEFAULT || !nulls_matter(node, order))
+			continue;
 		if (order->nulls == KITH_NULLS_FIRST)
 			kith_sql_text(q, " nulls first");
-		else if (order->nulls == KITH_NULLS_LAST)
+		else
 			kith_sql_text(q, " nulls last");
 	}
 }

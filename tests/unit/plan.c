@@ -115,7 +115,7 @@ static const struct plan_case order_and_page_cases[] = {
 	{ "GET notes?select=id&order=body,id.desc,body.asc.nullsfirst,id.desc.nullslast&limit=5&offset=10",
 	    NULL,
 	    "select t0.`id` from `public`.`notes` as t0 order by t0.`body`, t0.`id` desc, t0.`body` "
-	    "nulls first, t0.`id` desc nulls last limit $1 offset $2 [5|10]" },
+	    "nulls first, t0.`id` desc limit $1 offset $2 [5|10]" },
 	{ "GET notes?select=id&limit=99999999999", NULL,
 	    "select t0.`id` from `public`.`notes` as t0 limit $1 [101]" },
 	{ "GET chats?select=id&order=meta->>rank.desc", NULL,
