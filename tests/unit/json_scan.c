@@ -136,6 +136,7 @@ invalid_documents(void **state)
 		{ "\"\\ud800\\n\"", "unpaired surrogate", 1 },
 		{ "\"\\udc00\"", "unpaired surrogate", 1 },
 		{ "\"\\ude00\\ud83d\"", "unpaired surrogate", 1 },
+		{ "\"\\udc00\\udc00\"", "unpaired surrogate", 1 },
 		{ "\"\\ud83d\\ude0\"", "unpaired surrogate", 1 },
 		{ "\"a\nb\"", "control character in a string", 2 },
 		{ "\"long enough for a word\x1f\"", "control character in a string", 23 },

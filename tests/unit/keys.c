@@ -173,6 +173,8 @@ foreign_keys(void **state)
 
 	/* Both have a key named 1: the issuer tells which. */
 	assert_int_equal(verify(mint_token("{\"alg\":\"ES256\",\"kid\":\"1\"}", mint_claims(""), ec, NULL), &token), KITH_TOKEN_GOOD);
+	assert_int_equal(verify(mint_token("{\"alg\":\"ES256\",\"kid\":\"1\"}", "{\"role\":\"anon\",\"iss\":\"kith\",\"exp\":4102444800}",
+	    ec, NULL), &token), KITH_TOKEN_GOOD);
 	assert_int_equal(verify(foreign_token(other, "1", user), &token), KITH_TOKEN_GOOD);
 	assert_int_equal(verify(foreign_token(rsa, "r", user), &token), KITH_TOKEN_GOOD);
 	assert_int_equal(token.identity.role, KITH_AUTHENTICATED);
@@ -270,6 +272,20 @@ ambiguous(void **state)
 	assert_int_equal(verify(mint_token("{\"alg\":\"ES256\",\"kid\":\"1\"}", mint_claims(""), ec, NULL), &token), KITH_TOKEN_GOOD);
 }
 
+static void
+secret_with_kid(void **state)
+{
+	struct kith_token token;
+
+	(void)state;
+	kith_settings.keys = keys_file(kith_format(mint_memory(), "{\"keys\":[{\"kty\":\"oct\",\"kid\":\"s\",\"k\":\"%s\"}]}",
+	    mint_base64url(SECRET, strlen(SECRET))));
+	assert_int_equal(kith_keys_load(), 0);
+	assert_int_equal(verify(mint_token("{\"alg\":\"HS256\",\"kid\":\"s\"}", mint_claims(""), NULL, SECRET), &token), KITH_TOKEN_GOOD);
+	assert_int_equal(verify(mint_token("{\"alg\":\"HS256\"}", mint_claims(""), NULL, SECRET), &token), KITH_TOKEN_GOOD);
+	assert_int_equal(verify(mint_token("{\"alg\":\"HS256\",\"kid\":\"x\"}", mint_claims(""), NULL, SECRET), &token), KITH_TOKEN_BROKEN);
+}
+
 int
 main(void)
 {
@@ -281,6 +297,7 @@ main(void)
 		unit_that("a set may have its own audience and subjects", set_options),
 		unit_that("a changed set counts at once, a bad one does not", set_changes),
 		unit_that("an unknown kid of a known issuer asks for a refresh once a minute", wanted),
+		unit_that("a secret that has a kid takes no other", secret_with_kid),
 		unit_that("without kid two keys that fit are none", ambiguous),
 	};
 	int failed;
