@@ -6,7 +6,8 @@
  *	    "issuer":"https://host/auth/v1",	tokens must name it; absent: any issuer
  *	    "audience":"authenticated",		instead of KITH_JWT_AUDIENCE
  *	    "roles":["anon","authenticated","service_role"],	what it may sign for; all when absent
- *	    "sessions":true,		session_id is checked against auth.sessions
+ *	    "sessions":"https://host/auth/v1",	session_id of tokens of this issuer, our own, is
+ *					checked against auth.sessions
  *	    "state":"verify"},		or "sign"; "retired": not used
  *	   {"kty":"RSA", "n":..., "e":..., ...},
  *	   {"kty":"oct", "k":..., "alg":"HS256"}],	a shared secret of 32 bytes or more
@@ -47,7 +48,7 @@ struct kith_key {
 	const char *role;	/* of tokens that name none; NULL: such tokens are refused */
 	bool foreign;		/* of a JWK set */
 	bool any_subject;
-	bool sessions;
+	const char *sessions;	/* issuer whose sessions are in auth.sessions; NULL: none */
 	const unsigned char *material;	/* what libjwt wants: PEM text, or the secret itself */
 	int length;
 };

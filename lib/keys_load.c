@@ -85,15 +85,6 @@ text_member(struct load *l, const struct kith_json *record, const char *name, co
 	return member && member->type != KITH_JSON_STRING ? refuse(l, "%s is not a string", name) : 0;
 }
 
-static int
-flag_member(struct load *l, const struct kith_json *record, const char *name, bool *flag)
-{
-	const struct kith_json *member = kith_json_get(record, name);
-
-	*flag = member && member->type == KITH_JSON_TRUE;
-	return member && !*flag && member->type != KITH_JSON_FALSE ? refuse(l, "%s is not true or false", name) : 0;
-}
-
 /* The elements of an array member, counted; none when it is absent. */
 static int
 list_member(struct load *l, const struct kith_json *record, const char *name, const struct kith_json **first, size_t *n)
@@ -145,7 +136,7 @@ read_key(struct load *l, const struct kith_json *record, struct kith_key *key)
 	if (key->algorithm == KITH_HS256 && l->open_to_all)
 		return refuse(l, "everybody may read the file, and it holds a secret: chmod 640");
 	if (text_member(l, record, "issuer", &key->issuer) || text_member(l, record, "audience", &key->audience) ||
-	    roles_member(l, record, &key->roles) || flag_member(l, record, "sessions", &key->sessions))
+	    roles_member(l, record, &key->roles) || text_member(l, record, "sessions", &key->sessions))
 		return -1;
 	for (size_t i = 0; i < l->keys->nkeys; i++) {
 		if (key->kid && l->keys->keys[i].kid && !strcmp(key->kid, l->keys->keys[i].kid))

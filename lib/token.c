@@ -202,6 +202,7 @@ check_subject(const struct kith_key *key, const struct kith_json *claims, bool r
 {
 	const struct kith_json *sub = kith_json_get(claims, "sub");
 	const struct kith_json *session = kith_json_get(claims, "session_id");
+	const struct kith_json *iss = kith_json_get(claims, "iss");
 
 	if (!sub && required)
 		return bad_claim(token, "sub is absent");
@@ -211,7 +212,7 @@ check_subject(const struct kith_key *key, const struct kith_json *claims, bool r
 		token->identity.subject = sub->text;
 	else if (sub && (!key->any_subject || !*sub->text))
 		return bad_claim(token, "sub is not a uuid");
-	if (session && key->sessions) {
+	if (session && key->sessions && iss && !strcmp(iss->text, key->sessions)) {
 		if (!is_text(session) || !kith_uuid_canonical(session->text))
 			return bad_claim(token, "session_id is not a uuid");
 		token->identity.session = session->text;

@@ -116,14 +116,14 @@ write_keys_json() {
 
 	{ read -r x && read -r y; } <"$secrets/public-key"
 	if [[ -n $KITH_JWT_SECRET ]]; then
-		secret=$(printf ',\n  {"kty":"oct","alg":"HS256","k":"%s","roles":["anon","authenticated","service_role"]}' \
-			"$(printf %s "$KITH_JWT_SECRET" | base64url)")
+		secret=$(printf ',\n  {"kty":"oct","alg":"HS256","k":"%s","roles":["anon","authenticated","service_role"],"sessions":"%s/auth/v1"}' \
+			"$(printf %s "$KITH_JWT_SECRET" | base64url)" "$url")
 	fi
 	write_file "$KITH_HOME/keys.json" 640 <<-END
 	{"keys":[
 	  {"kty":"EC","crv":"P-256","alg":"ES256","kid":"$(cat "$secrets/kid")",
 	   "x":"$x","y":"$y",
-	   "issuer":"$url/auth/v1","roles":["anon","authenticated","service_role"],"sessions":true}$secret],
+	   "issuer":"$url/auth/v1","roles":["anon","authenticated","service_role"],"sessions":"$url/auth/v1"}$secret],
 	 "api_keys":[
 	  {"role":"anon","sha256":"$(digest "$secrets/anon-key")"},
 	  {"role":"service_role","sha256":"$(digest "$secrets/service-key")"}]}

@@ -32,7 +32,7 @@ static void
 write_keys(EVP_PKEY *key)
 {
 	kith_settings.keys = mint_file("keys.json", kith_format(mint_memory(),
-	    "{\"keys\":[{%s,\"kid\":\"own\",\"issuer\":\"" ISSUER "\",\"sessions\":true},"
+	    "{\"keys\":[{%s,\"kid\":\"own\",\"issuer\":\"" ISSUER "\",\"sessions\":\"" ISSUER "\"},"
 	    "{\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":\"%s\"}],"
 	    "\"api_keys\":[{\"sha256\":\"%s\",\"role\":\"anon\"},{\"sha256\":\"%s\",\"role\":\"service_role\"},"
 	    "{\"sha256\":\"%s\",\"role\":\"anon\"},{\"sha256\":\"%s\",\"role\":\"service_role\"}]}",

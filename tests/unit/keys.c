@@ -63,7 +63,7 @@ bad_files(void **state)
 		{ "{\"keys\":[{%s,\"d\":\"AA\"}]}", jwk, "holds a private key" },
 		{ "{\"keys\":[{%s,\"kid\":1}]}", jwk, "has a kid that is no text" },
 		{ "{\"keys\":[{%s,\"issuer\":1}]}", jwk, "issuer is not a string" },
-		{ "{\"keys\":[{%s,\"sessions\":\"true\"}]}", jwk, "sessions is not true or false" },
+		{ "{\"keys\":[{%s,\"sessions\":true}]}", jwk, "sessions is not a string" },
 		{ "{\"keys\":[{%s,\"roles\":\"anon\"}]}", jwk, "roles is not an array" },
 		{ "{\"keys\":[{%s,\"roles\":[\"postgres\"]}]}", jwk, "roles holds something that is no role" },
 		{ "{\"keys\":[{%s,\"state\":\"gone\"}]}", jwk, "state is none of" },

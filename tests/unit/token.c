@@ -401,7 +401,7 @@ prepare(void)
 	other = EVP_EC_gen("P-256");
 	rsa = EVP_RSA_gen(2048);
 	kith_settings.keys = mint_file("keys.json", kith_format(mint_memory(),
-	    "{\"keys\":[{%s,\"kid\":\"own\",\"alg\":\"ES256\",\"issuer\":\"" ISSUER "\",\"sessions\":true},"
+	    "{\"keys\":[{%s,\"kid\":\"own\",\"alg\":\"ES256\",\"issuer\":\"" ISSUER "\",\"sessions\":\"" ISSUER "\"},"
 	    "{%s,\"kid\":\"rsa\",\"roles\":[\"authenticated\"]},{\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":\"%s\"}]}",
 	    mint_jwk(ec), mint_jwk(rsa), mint_base64url(SECRET, strlen(SECRET))), 0600);
 	return kith_keys_load();
