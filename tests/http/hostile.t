@@ -44,12 +44,11 @@ my %bomb = (
 );
 for my $name (sort keys %bomb) {
 	my ($reply, $seconds) = timed($bomb{$name});
-	# A peer that refuses early may close before all is sent: HTTP::Tiny calls that 599.
-	ok +($reply->status >= 400 && $reply->status < 500) || ($reply->status == 599 && $reply->body =~ /closed|reset|broken pipe|write/i), "$name: refused" or diag $reply->story;
+	is_refused $reply, "$name: refused";
 	cmp_ok $seconds, '<', 5, "$name: within five seconds";    # A11
 }
-$k->may_answer(599);
 is_status $ana->post($path, '{"name":"' . 'a' x ((1 << 20) - 100) . '"}'), 201, 'a body just below the limit is taken';
+is_status $ana->del("$path?name=like.aaaa*"), 204, 'and let go';
 is_status $ana->get("$path?select=id&name=in.(" . join(',', map { uuid } 1 .. 200) . ')'), 200, 'a list of 200 uuids is taken';
 is_status $ana->get("$path?select=id&" . join('&', map { 'name=neq.a' } 1 .. 200)), 200, '200 filters are taken';
 is_status $ana->post($path, [ map { { name => "n$_" } } 1 .. 1000 ]), 201, '1000 rows at once are taken';    # C18

@@ -11,15 +11,15 @@ package Kith::Test::Client;
 # left out, a list in [] is sent as repeated lines.
 
 use v5.36;
-use HTTP::Tiny;
 use JSON::PP ();
 
+use Kith::Test::Raw;
 use Kith::Test::Reply;
 
 my $json = JSON::PP->new->utf8->allow_nonref;
 
-# Kept connections are shared by all clients of a file.
-my %http;
+# One kept connection per process and instance, for all clients of a file.
+my %kept;
 
 sub new ($class, %fields) { bless {%fields}, $class }
 
@@ -59,33 +59,39 @@ sub headers ($self) {
 }
 
 sub send ($self, $method, $path, $body, %headers) {
-	my %send = $self->headers;
+	my %send = (host => $self->{k}->url =~ s{^http://}{}r, 'user-agent' => 'kith-test', $self->headers);
 	if (defined $body) {
 		$send{'content-type'} = 'application/json';
 		$body = $json->encode($body) if ref $body;
 		utf8::encode($body) if utf8::is_utf8($body);
 	}
+	$send{'content-length'} = length($body // '') if defined $body || $method =~ /^P/;
 	$send{ lc $_ } = $headers{$_} for keys %headers;
-	delete @send{ grep { !defined $send{$_} } keys %send };
-	my $url = $self->{k}->url . encode_path($path);
-	$http{$$} //= HTTP::Tiny->new(
-		timeout => $self->{timeout} // 20,
-		max_redirect => 0,
-		agent => 'kith-test',
-		proxy => undef, http_proxy => undef, https_proxy => undef,
-		max_size => 64 << 20,
-	);
-	my $raw = $http{$$}->request($method, $url, { headers => \%send, defined $body ? (content => $body) : () });
-	my $reply = Kith::Test::Reply->new(
-		method => $method,
-		path => $path,
-		sent => $body,
-		status => $raw->{status},
-		headers => $raw->{headers},
-		body => $raw->{content} // '',
-	);
+	my @lines;
+	for my $name (sort grep { defined $send{$_} } keys %send) {
+		for my $value (ref $send{$name} ? @{ $send{$name} } : $send{$name}) {
+			die "a line feed in $name: use raw\n" if $value =~ /[\r\n]/;
+			utf8::encode($value) if utf8::is_utf8($value);
+			push @lines, "$name: $value";
+		}
+	}
+	my %answer = $self->exchange($method, join("\r\n", "$method " . encode_path($path) . ' HTTP/1.1', @lines, '', $body // ''));
+	my $reply = Kith::Test::Reply->new(%answer, method => $method, path => $path, sent => $body);
 	$self->{k}->watch->saw($reply);
 	return $reply;
+}
+
+# 599 stands for no answer.  Nothing is sent twice: what was not answered may have been done.
+sub exchange ($self, $method, $request) {
+	my $raw = delete $kept{$$}{ $self->{k}->url };
+	my %answer = (status => 599, headers => {}, body => '');
+	if (!$raw || !$raw->usable) {
+		$raw = eval { $self->{k}->raw(timeout => 20) } // return (%answer, body => "$@");
+	}
+	my $whole = $raw->send($request);
+	%answer = $raw->answer($method) or return (status => 599, headers => {}, body => $raw->late ? 'no answer in time' : 'connection closed');
+	$kept{$$}{ $self->{k}->url } = $raw if $whole;
+	return %answer;
 }
 
 1;
