@@ -18,34 +18,14 @@ kith_buf_init(struct kith_buf *b, struct kith_arena *a, size_t room)
 }
 
 void
-kith_buf_reserve(struct kith_buf *b, size_t n)
+kith_buf_grow(struct kith_buf *b, size_t n)
 {
-	size_t cap;
+	size_t cap = b->cap * 2;
 
-	if (n < b->cap - b->len)
-		return;
-	cap = b->cap * 2;
 	if (cap < b->len + n + 1)
 		cap = b->len + n + 1;
 	b->s = kith_realloc(b->arena, b->s, b->len + 1, cap);
 	b->cap = cap;
-}
-
-void
-kith_buf_add(struct kith_buf *b, const char *p, size_t n)
-{
-	if (!n)
-		return;
-	kith_buf_reserve(b, n);
-	memcpy(b->s + b->len, p, n);
-	b->len += n;
-	b->s[b->len] = '\0';
-}
-
-void
-kith_buf_putc(struct kith_buf *b, char c)
-{
-	kith_buf_add(b, &c, 1);
 }
 
 void

@@ -6,6 +6,7 @@
 #define KITH_BUF_H
 
 #include <stddef.h>
+#include <string.h>
 
 struct kith_arena;
 
@@ -19,11 +20,34 @@ struct kith_buf {
 /* An empty buffer with room for about room bytes (0: a small default). */
 void kith_buf_init(struct kith_buf *b, struct kith_arena *a, size_t room);
 
-/* Makes sure n more bytes and the terminator fit, so that a writer may fill b->s + b->len itself. */
-void kith_buf_reserve(struct kith_buf *b, size_t n);
+/* Makes room for n more bytes and the terminator. */
+void kith_buf_grow(struct kith_buf *b, size_t n);
 
-void kith_buf_add(struct kith_buf *b, const char *p, size_t n);
-void kith_buf_putc(struct kith_buf *b, char c);
+/* The same, so that a writer may fill b->s + b->len itself.  Inline as the next two: rows are made of small pieces. */
+static inline void
+kith_buf_reserve(struct kith_buf *b, size_t n)
+{
+	if (n >= b->cap - b->len)
+		kith_buf_grow(b, n);
+}
+
+static inline void
+kith_buf_add(struct kith_buf *b, const char *p, size_t n)
+{
+	kith_buf_reserve(b, n);
+	memcpy(b->s + b->len, p, n);
+	b->len += n;
+	b->s[b->len] = '\0';
+}
+
+static inline void
+kith_buf_putc(struct kith_buf *b, char c)
+{
+	kith_buf_reserve(b, 1);
+	b->s[b->len++] = c;
+	b->s[b->len] = '\0';
+}
+
 void kith_buf_puts(struct kith_buf *b, const char *s);
 void kith_buf_printf(struct kith_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
