@@ -19,7 +19,14 @@ sub titles { $k->sql('select coalesce(string_agg(title, \',\' order by title), \
 sub insert ($client, $title, %more) {
 	my $raw = $k->raw(%more);
 	my $body = qq({"title":"$title"});
-	return ($raw, $raw->head('POST /rest/v1/conversations HTTP/1.1', $raw->caller_lines($client), 'Content-Type: application/json', 'Content-Length: ' . length $body), $body);
+	return (
+		$raw,
+		$raw->head(
+			'POST /rest/v1/conversations HTTP/1.1', $raw->caller_lines($client),
+			'Content-Type: application/json', 'Content-Length: ' . length $body
+		),
+		$body
+	);
 }
 
 # How long the slowest of some ordinary requests takes, in seconds.
@@ -67,12 +74,19 @@ is titles(), 'x', 'and wrote nothing';
 
 my $lock = $instance->session;
 $lock->tell("begin; select 1 from public.conversations where id = '$conversation->{id}' for update;");
-ok poll(10, sub { $k->sql("select count(*) from pg_stat_activity where state = 'idle in transaction'") }), 'a conversation is locked';
+ok poll(10, sub { $k->sql("select count(*) from pg_stat_activity where state = 'idle in transaction'") }),
+    'a conversation is locked';
 sub waiting { $k->sql("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and usename = 'kith_api'") }
 sub post_message ($content) {
 	my $raw = $k->raw;
 	my $body = qq({"conversation_id":"$conversation->{id}","role":"user","content":"$content"});
-	$raw->send($raw->head('POST /rest/v1/messages HTTP/1.1', $raw->caller_lines($ana), 'Content-Type: application/json', 'Content-Length: ' . length $body), $body);
+	$raw->send(
+		$raw->head(
+			'POST /rest/v1/messages HTTP/1.1', $raw->caller_lines($ana), 'Content-Type: application/json',
+			'Content-Length: ' . length $body
+		),
+		$body
+	);
 	return $raw;
 }
 my $workers = grep { $_->{name} eq 'kith-messages' } $instance->programs;
@@ -87,8 +101,10 @@ $_->close for @working, @queued, $probe;
 $lock->tell('rollback;');
 $lock->finish;
 ok poll(5, sub { $ana->get($messages)->status == 200 }), 'the processes are free at once';
-is $k->sql("select count(*) from public.messages where content like 'queued%'"), '0', 'what nobody waits for any more is not begun';    # section 0
-cmp_ok $k->sql("select count(*) from public.messages where content like 'working%'"), '<=', $workers, 'what was begun is done once or not at all';
+is $k->sql("select count(*) from public.messages where content like 'queued%'"), '0',
+    'what nobody waits for any more is not begun'; # section 0
+cmp_ok $k->sql("select count(*) from public.messages where content like 'working%'"), '<=', $workers,
+    'what was begun is done once or not at all';
 is $k->sql("select count(*) = coalesce(max(sequence_number), 0) from public.messages"), 't', 'without a gap';
 
 # B14: more than the queue holds.  Statements of those who left were cancelled: 504 in the log.
@@ -105,10 +121,13 @@ for my $n (1 .. 1600) {
 # Who found no room is told at once; the others wait.
 my $readable = IO::Select->new(map { $_->socket } @crowd);
 my %by_socket = map { $_->socket => $_ } @crowd;
-poll(10, sub {
-	push @refused, map { $readable->remove($_); $by_socket{$_} } $readable->can_read(0);
-	return @crowd - @refused <= 1100;
-});
+poll(
+	10,
+	sub {
+		push @refused, map { $readable->remove($_); $by_socket{$_} } $readable->can_read(0);
+		return @crowd - @refused <= 1100;
+	}
+);
 cmp_ok scalar(@refused), '>=', 400, 'the queue has its bound: ' . @refused . ' of 1600 are refused';
 cmp_ok time - $start, '<', 10, 'at once';
 my @answers = map { $_->reply } @refused;
@@ -120,5 +139,18 @@ my $again = time;
 ok poll(10, sub { $ana->get('/rest/v1/conversations?limit=1')->status == 200 }), 'it recovers';
 cmp_ok time - $again, '<', 3, 'soon';
 is titles(), 'x', 'and nothing was written for those who had left';
+
+# A program that is gone altogether.
+$k->watch->restarts_expected;
+kill KILL => -$instance->pid('kith-memories');
+for my $ask (sub { $ana->get('/rest/v1/memories') }, sub { $ana->post('/rest/v1/memories', { content => 'x' }) }) {
+	my $reply;
+	ok poll(5, sub { $reply = $ask->(); $reply->status == 503 }), 'a program that is not there is 503';
+	is_header $reply, 'Retry-After', qr/^\d+$/, 'with Retry-After';
+	is_header $reply, 'Access-Control-Allow-Origin', '*', 'which a browser may read';
+}
+is $ana->get($messages)->status, 200, 'the others go on';
+$instance->start_again;
+is_json $ana->get('/rest/v1/memories'), 200, [], 'started again it serves';
 
 done_testing;

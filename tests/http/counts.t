@@ -22,15 +22,26 @@ for my $count (qw(exact planned estimated)) {
 	like page($ana->get("$path&limit=10&offset=5", @prefer)), qr{^206 5-14/$total$}, "count=$count of a page";
 	like page($ana->head($path, @prefer)), qr{^20[06] 0-24/$total$}, "count=$count by HEAD";
 	like page($ana->head("$path&limit=1", @prefer)), qr{^206 0-0/$total$}, "count=$count by HEAD of a page";
-	like page($ana->get("/rest/v1/messages?id=eq." . uuid, @prefer)), qr{^20[06] \*/\d+$}, "count=$count of nothing";
-	like page($ana->post('/rest/v1/messages', [ @many[ 0, 1 ] ], @prefer)), qr{^201 \*/2$}, "count=$count of an insert";
-	like page($ana->patch('/rest/v1/messages?content=in.(1,2)&sequence_number=gt.25', { metadata => { a => 1 } }, @prefer)), qr{^204 0-1/2$}, "count=$count of an update";
-	like page($ana->del('/rest/v1/messages?content=in.(1,2)&sequence_number=gt.25', @prefer)), qr{^204 \*/2$}, "count=$count of a delete";
-	is $ana->get("$path&limit=1", @prefer)->header('preference-applied'), "count=$count", "count=$count is confirmed";
+	like page($ana->get("/rest/v1/messages?id=eq." . uuid, @prefer)), qr{^20[06] \*/\d+$},
+	    "count=$count of nothing";
+	like page($ana->post('/rest/v1/messages', [ @many[ 0, 1 ] ], @prefer)), qr{^201 \*/2$},
+	    "count=$count of an insert";
+	like page(
+		$ana->patch(
+			'/rest/v1/messages?content=in.(1,2)&sequence_number=gt.25', { metadata => { a => 1 } }, @prefer
+		)
+	    ),
+	    qr{^204 0-1/2$}, "count=$count of an update";
+	like page($ana->del('/rest/v1/messages?content=in.(1,2)&sequence_number=gt.25', @prefer)), qr{^204 \*/2$},
+	    "count=$count of a delete";
+	is $ana->get("$path&limit=1", @prefer)->header('preference-applied'), "count=$count",
+	    "count=$count is confirmed";
 }
 is page($ana->get("$path&limit=1", Prefer => 'count=exact', Accept => 'text/csv')), '206 0-0/25', 'a count with CSV';
-is page($ana->get("$path&sequence_number=eq.3", Prefer => 'count=exact', Accept => 'application/vnd.pgrst.object+json')), '200 0-0/1', 'a count with a single object';
-is page($ana->get('/rest/v1/conversations?select=*,messages!inner(id)&messages.content=eq.7', Prefer => 'count=exact')), '200 0-0/1', 'a count with an inner embed';
+is page($ana->get("$path&sequence_number=eq.3", Prefer => 'count=exact', Accept => 'application/vnd.pgrst.object+json')
+), '200 0-0/1', 'a count with a single object';
+is page($ana->get('/rest/v1/conversations?select=*,messages!inner(id)&messages.content=eq.7', Prefer => 'count=exact')),
+    '200 0-0/1', 'a count with an inner embed';
 is page($ana->get("$path&limit=0", Prefer => 'count=exact')), '206 */25', 'limit=0 counts without rows';
 
 # Totals are of what the caller may see.  A5, D12
@@ -43,7 +54,9 @@ for my $count (qw(exact planned estimated)) {
 
 # The cap on rows.
 my $x = $k->unique('cap');
-$k->later(sub { $k->sql("drop function if exists public.${x}_all(); drop table if exists public.${x}_child, public.$x") });
+$k->later(
+	sub { $k->sql("drop function if exists public.${x}_all(); drop table if exists public.${x}_child, public.$x") }
+);
 $k->sql(<<"SQL");
 create table public.$x (id int primary key);
 create table public.${x}_child (id int primary key, parent int references public.$x);
@@ -58,11 +71,15 @@ is scalar(rows $reply), 1000, 'a read is cut at 1000 rows';
 is_header $reply, 'Content-Range', '0-999/*', 'its range says where';
 is_header $reply, 'Kith-Row-Limit', '1000', 'a header tells that the cap cut the answer';
 is_header $ana->get("/rest/v1/$x?limit=1000"), 'Kith-Row-Limit', undef, 'but not when the client asked for no more';
-is_header $ana->get("/rest/v1/$x?order=id", Prefer => 'count=exact'), 'Content-Range', '0-999/1005', 'a count is not cut';
+is_header $ana->get("/rest/v1/$x?order=id", Prefer => 'count=exact'), 'Content-Range', '0-999/1005',
+    'a count is not cut';
 is scalar(rows $ana->get("/rest/v1/$x?limit=5000")), 1000, 'a larger limit does not lift the cap';
 is scalar(rows $ana->get("/rest/v1/$x?offset=1000&order=id")), 5, 'the rest is on the next page';
 is scalar(rows $ana->post("/rest/v1/rpc/${x}_all", {})), 1000, 'a function is cut as well';
 is scalar(@{ (rows $ana->get("/rest/v1/$x?select=id,${x}_child(id)&id=eq.1"))[0]{"${x}_child"} }), 1000, 'and an embed';
-is scalar(rows $ana->patch("/rest/v1/${x}_child?id=gt.0&select=id", { parent => 2 }, Prefer => 'return=representation')), 1005, 'what a write returns is never cut';
+is
+    scalar(
+	rows $ana->patch("/rest/v1/${x}_child?id=gt.0&select=id", { parent => 2 }, Prefer => 'return=representation')),
+    1005, 'what a write returns is never cut';
 
 done_testing;

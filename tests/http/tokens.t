@@ -5,7 +5,7 @@ use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Kith::Test;
-use Kith::Test::Token qw(token parts b64 sign_with ec_key rsa_key jwk_of public_pem);
+use Kith::Test::Token qw(token b64 ec_key rsa_key jwk_of public_pem);
 use IO::Select;
 use IO::Socket::INET;
 use Digest::SHA ();
@@ -25,12 +25,14 @@ $ana->make(conversations => { title => 'mine' });
 my $mine = [ { title => 'mine' } ];
 
 sub slurp ($file) { open my $f, '<', $file or die "$file: $!"; local $/; <$f> }
-sub now :prototype() () { time }
+sub now : prototype() () { time }
 
 # A good token of ana's, each test spoils one thing: undef removes a claim.
 my ($session) = map { Kith::Test::claims($ana->token)->{session_id} } 1;
 sub claims (%change) {
-	my %claims = (iss => $issuer, sub => $ana->id, aud => 'authenticated', role => 'authenticated', exp => now + 600, iat => now, session_id => $session, %change);
+	my %claims =
+	    (iss => $issuer, sub => $ana->id, aud => 'authenticated', role => 'authenticated', exp => now + 600,
+		iat => now, session_id => $session, %change);
 	delete @claims{ grep { !defined $claims{$_} } keys %claims };
 	return \%claims;
 }
@@ -68,51 +70,52 @@ accepted es({}, { exp => now - 10 }), 'a token that expired within the leeway';
 accepted es({}, { nbf => now + 10 }), 'a token that begins within the leeway';
 accepted es({}, { iat => now + 3600 }), 'a token issued by a clock ahead';
 accepted es({}, { extra => { deep => [ 1, 'x' ] }, email => 'a@example.org' }), 'a token with more claims';
-accepted es({ jku => 'https://example.org/jwks', x5u => 'https://example.org/x', jwk => { kty => 'oct' } }, {}), 'a header that names places, which are ignored';
+accepted es({ jku => 'https://example.org/jwks', x5u => 'https://example.org/x', jwk => { kty => 'oct' } }, {}),
+    'a header that names places, which are ignored';
 
 # C11: what is spoilt.
 my ($h, $p, $s) = split /\./, es({}, {});
 my $public = public_pem($ec);
 for my $case (
-	['alg none', token({ alg => 'none' }, claims(), undef)],
-	['alg None', token({ alg => 'None' }, claims(), undef)],
-	['alg nOnE with a signature', token({ alg => 'nOnE' }, claims(), $hs)],
-	['no alg', token({ typ => 'JWT' }, claims(), $hs)],
-	['alg that is no string', token({ alg => 256 }, claims(), $hs)],
-	['alg es256', es({ alg => 'es256' }, {})],
-	['HS256 signed with the public key', token(header(alg => 'HS256'), claims(), { secret => $public })],
-	['HS256 signed with the public key, no kid', token({ alg => 'HS256' }, claims(), { secret => $public })],
-	['HS256 signed with nothing', token({ alg => 'HS256' }, claims(), { secret => '' })],
-	['HS512 of the shared secret', token({ alg => 'HS512' }, claims(), { secret => $secret, bits => 512 })],
-	['RS256 under our kid', token(header(alg => 'RS256'), claims(), rsa_key())],
-	['ES256 of another key', token(header(), claims(), ec_key())],
-	['ES256 of another curve', token(header(), claims(), ec_key('secp384r1'))],
-	['an unknown kid', es({ kid => 'nobody' }, {})],
-	['a kid that is no string', es({ kid => 1 }, {})],
-	['a kid of another key\'s algorithm', token(header(alg => 'HS256'), claims(), $hs)],
-	['crit', es({ crit => ['exp'] }, {})],
-	['typ of something else', es({ typ => 'JWE' }, {})],
-	['claims of another token', join('.', $h, b64(JSON::PP::encode_json(claims(role => 'service_role'))), $s)],
-	['one letter changed in the claims', join('.', $h, ($p =~ s/(.)$/$1 eq 'A' ? 'B' : 'A'/er), $s)],
-	['a signature cut short', "$h.$p." . substr($s, 0, -2)],
-	['a signature too long', "$h.$p.${s}AAAA"],
-	['a signature of another token', "$h.$p." . (split /\./, es({}, { iat => 1 }))[2]],
-	['a signature of zeros', "$h.$p." . b64("\0" x 64)],
-	['a signature with junk at its end', "$h.$p.$s!!!!"],
-	['a signature with padding', "$h.$p.$s=="],
-	['a signature with junk in its middle', "$h.$p." . substr($s, 0, 10) . '!' . substr($s, 10)],
-	['the other base64 alphabet', "$h.$p." . ($s =~ tr{-_}{+/}r) . '+'],
-	['an empty signature', "$h.$p."],
-	['an empty payload', "$h..$s"],
-	['an empty header', ".$p.$s"],
-	['two parts', "$h.$p"],
-	['four parts', "$h.$p.$s.x"],
-	['one part', $p],
-	['only dots', '..'],
-	['a header that is no JSON', token('no json', claims(), $ec)],
-	['a header that is an array', token('["alg","ES256"]', claims(), $ec)],
-	['a header with a key twice', token(qq({"alg":"ES256","alg":"none","kid":"$kid"}), claims(), $ec)],
-	['9000 bytes', es({}, { pad => 'x' x 6600 })],
+	[ 'alg none', token({ alg => 'none' }, claims(), undef) ],
+	[ 'alg None', token({ alg => 'None' }, claims(), undef) ],
+	[ 'alg nOnE with a signature', token({ alg => 'nOnE' }, claims(), $hs) ],
+	[ 'no alg', token({ typ => 'JWT' }, claims(), $hs) ],
+	[ 'alg that is no string', token({ alg => 256 }, claims(), $hs) ],
+	[ 'alg es256', es({ alg => 'es256' }, {}) ],
+	[ 'HS256 signed with the public key', token(header(alg => 'HS256'), claims(), { secret => $public }) ],
+	[ 'HS256 signed with the public key, no kid', token({ alg => 'HS256' }, claims(), { secret => $public }) ],
+	[ 'HS256 signed with nothing', token({ alg => 'HS256' }, claims(), { secret => '' }) ],
+	[ 'HS512 of the shared secret', token({ alg => 'HS512' }, claims(), { secret => $secret, bits => 512 }) ],
+	[ 'RS256 under our kid', token(header(alg => 'RS256'), claims(), rsa_key()) ],
+	[ 'ES256 of another key', token(header(), claims(), ec_key()) ],
+	[ 'ES256 of another curve', token(header(), claims(), ec_key('secp384r1')) ],
+	[ 'an unknown kid', es({ kid => 'nobody' }, {}) ],
+	[ 'a kid that is no string', es({ kid => 1 }, {}) ],
+	[ 'a kid of another key\'s algorithm', token(header(alg => 'HS256'), claims(), $hs) ],
+	[ 'crit', es({ crit => ['exp'] }, {}) ],
+	[ 'typ of something else', es({ typ => 'JWE' }, {}) ],
+	[ 'claims of another token', join('.', $h, b64(JSON::PP::encode_json(claims(role => 'service_role'))), $s) ],
+	[ 'one letter changed in the claims', join('.', $h, ($p =~ s/(.)$/$1 eq 'A' ? 'B' : 'A'/er), $s) ],
+	[ 'a signature cut short', "$h.$p." . substr($s, 0, -2) ],
+	[ 'a signature too long', "$h.$p.${s}AAAA" ],
+	[ 'a signature of another token', "$h.$p." . (split /\./, es({}, { iat => 1 }))[2] ],
+	[ 'a signature of zeros', "$h.$p." . b64("\0" x 64) ],
+	[ 'a signature with junk at its end', "$h.$p.$s!!!!" ],
+	[ 'a signature with padding', "$h.$p.$s==" ],
+	[ 'a signature with junk in its middle', "$h.$p." . substr($s, 0, 10) . '!' . substr($s, 10) ],
+	[ 'the other base64 alphabet', "$h.$p." . ($s =~ tr{-_}{+/}r) . '+' ],
+	[ 'an empty signature', "$h.$p." ],
+	[ 'an empty payload', "$h..$s" ],
+	[ 'an empty header', ".$p.$s" ],
+	[ 'two parts', "$h.$p" ],
+	[ 'four parts', "$h.$p.$s.x" ],
+	[ 'one part', $p ],
+	[ 'only dots', '..' ],
+	[ 'a header that is no JSON', token('no json', claims(), $ec) ],
+	[ 'a header that is an array', token('["alg","ES256"]', claims(), $ec) ],
+	[ 'a header with a key twice', token(qq({"alg":"ES256","alg":"none","kid":"$kid"}), claims(), $ec) ],
+	[ '9000 bytes', es({}, { pad => 'x' x 6600 }) ],
 ) {
 	my ($name, $token) = @$case;
 	is rejected($token, 'PGRST301', $name)->message, 'JWT could not be verified', "$name: without a reason";
@@ -120,36 +123,49 @@ for my $case (
 is_refused ask('x' x 12_000), 'a token of 12 kB is refused';
 
 for my $case (
-	['no exp', { exp => undef }], ['exp as text', { exp => '' . (now + 600) }], ['a negative exp', { exp => -1 }], ['an exp beyond 2^53', { exp => 9007199254740994 }],
-	['exp null', { exp => \'null' }], ['exp true', { exp => true }],
-	['nbf ahead', { nbf => now + 120 }], ['nbf as text', { nbf => 'now' }],
-	['another audience', { aud => 'other' }], ['no audience', { aud => undef }], ['an audience that is a number', { aud => 1 }], ['an empty list of audiences', { aud => [] }],
-	['another issuer', { iss => 'https://example.org/auth/v1' }], ['no issuer', { iss => undef }], ['an issuer that begins like ours', { iss => "$issuer/x" }],
-	['no role', { role => undef }], ['a role that is a number', { role => 1 }], ['a role that is a list', { role => ['authenticated'] }],
-	['no sub', { sub => undef }], ['a sub that is no uuid', { sub => 'ana' }], ['an empty sub', { sub => '' }], ['a sub that is a number', { sub => 1 }],
-	['a session that is no uuid', { session_id => 'x' }], ['a session that does not exist', { session_id => uuid }],
+	[ 'no exp', { exp => undef } ], [ 'exp as text', { exp => '' . (now + 600) } ],
+	[ 'a negative exp', { exp => -1 } ], [ 'an exp beyond 2^53', { exp => 9007199254740994 } ],
+	[ 'exp null', { exp => \'null' } ], [ 'exp true', { exp => true } ],
+	[ 'nbf ahead', { nbf => now + 120 } ], [ 'nbf as text', { nbf => 'now' } ],
+	[ 'another audience', { aud => 'other' } ], [ 'no audience', { aud => undef } ],
+	[ 'an audience that is a number', { aud => 1 } ], [ 'an empty list of audiences', { aud => [] } ],
+	[ 'another issuer', { iss => 'https://example.org/auth/v1' } ], [ 'no issuer', { iss => undef } ],
+	[ 'an issuer that begins like ours', { iss => "$issuer/x" } ],
+	[ 'no role', { role => undef } ], [ 'a role that is a number', { role => 1 } ],
+	[ 'a role that is a list', { role => ['authenticated'] } ],
+	[ 'no sub', { sub => undef } ], [ 'a sub that is no uuid', { sub => 'ana' } ],
+	[ 'an empty sub', { sub => '' } ], [ 'a sub that is a number', { sub => 1 } ],
+	[ 'a session that is no uuid', { session_id => 'x' } ],
+	[ 'a session that does not exist', { session_id => uuid } ],
 ) {
 	my ($name, $change) = @$case;
-	my $claims = JSON::PP->new->canonical->encode({ %{ claims(%$change) }, map { ref $change->{$_} eq 'SCALAR' ? ($_ => undef) : () } keys %$change });
+	my $claims = JSON::PP->new->canonical->encode(
+		{ %{ claims(%$change) }, map { ref $change->{$_} eq 'SCALAR' ? ($_ => undef) : () } keys %$change });
 	my $reply = ask(es({}, $claims));
 	ok $reply->status == 401 && $reply->code =~ /^PGRST30[13]$/, "$name is refused" or diag $reply->story;
 	is_header $reply, 'WWW-Authenticate', qr/^Bearer/, "$name: with a challenge";
 }
 for my $claims ('[]', '"x"', '1', 'null', '{', '', '{"exp":1e12}', '{"sub":"\u0000"}') {
 	my $reply = ask(es({}, $claims));
-	ok $reply->status == 401 && $reply->code =~ /^PGRST30[13]$/, "claims of '$claims' are refused" or diag $reply->story;
+	ok $reply->status == 401 && $reply->code =~ /^PGRST30[13]$/, "claims of '$claims' are refused"
+	    or diag $reply->story;
 }
 my $real = JSON::PP->new->canonical->encode(claims());
 $real =~ s/"exp":(\d+)/"exp":$1.5/;
 is ask(es({}, $real))->status, 401, 'exp with a fraction is refused';
-is rejected(es({}, { nbf => now + 120 }), 'PGRST303', 'a token from the future')->message, 'JWT not yet valid', 'in these words';
-is rejected(es({}, { aud => 'other' }), 'PGRST303', 'a token for somebody else')->message, 'JWT not in audience', 'in these words';
+is rejected(es({}, { nbf => now + 120 }), 'PGRST303', 'a token from the future')->message, 'JWT not yet valid',
+    'in these words';
+is rejected(es({}, { aud => 'other' }), 'PGRST303', 'a token for somebody else')->message, 'JWT not in audience',
+    'in these words';
 
 # Example 30.
 my $expired = ask(es({}, { exp => now - 31 }));
-is_json $expired, 401, { code => 'PGRST303', details => undef, hint => undef, message => 'JWT expired' }, 'an expired token says so: apps look for these words';
-is_header $expired, 'WWW-Authenticate', 'Bearer error="invalid_token", error_description="JWT expired"', 'also in the challenge';
-is ask((split /\n/, $k->instance->kith('token', '--expires', '-60', $ana->email))[0])->message, 'JWT expired', 'a token made expired is expired';
+is_json $expired, 401, { code => 'PGRST303', details => undef, hint => undef, message => 'JWT expired' },
+    'an expired token says so: apps look for these words';
+is_header $expired, 'WWW-Authenticate', 'Bearer error="invalid_token", error_description="JWT expired"',
+    'also in the challenge';
+is ask((split /\n/, $k->instance->kith('token', '--expires', '-60', $ana->email))[0])->message, 'JWT expired',
+    'a token made expired is expired';
 
 # A role that is not one of the three is forbidden, whoever signed it.
 for my $role (qw(postgres kith_owner kith_api supabase_admin), 'Authenticated', 'authenticated ', '') {
@@ -173,12 +189,16 @@ is_status $leaver->with(token => $one)->post('/rest/v1/conversations', {}), 401,
 is $leaver->with(token => $two)->get($path)->status, 200, 'the other one lives on';
 $k->sql("update auth.users set banned_until = now() + interval '1 hour' where id = '@{[ $leaver->id ]}'");
 is_status $leaver->with(token => $two)->get($path), 401, 'a banned user';
-is $k->sql("select count(*) from public.conversations where user_id = '@{[ $leaver->id ]}'"), '0', 'nothing was written meanwhile';
+is $k->sql("select count(*) from public.conversations where user_id = '@{[ $leaver->id ]}'"), '0',
+    'nothing was written meanwhile';
 
 # Scheme and header.
-for my $case ([ 'bearer %s', 200 ], [ 'BEARER %s', 200 ], [ 'Bearer  %s', 200 ], [ 'Bearer %s x', 401 ], [ 'Bearer %s,', 401 ], [ 'Bearer', 401 ], [ 'Bearer ', 401 ], [ '%s', 401 ], [ 'Basic %s', 401 ], [ 'Token %s', 401 ], [ "Bearer\t%s", 401 ], [ 'Bearer "%s"', 401 ]) {
+for my $case ([ 'bearer %s', 200 ], [ 'BEARER %s', 200 ], [ 'Bearer  %s', 200 ], [ 'Bearer %s x', 401 ],
+	[ 'Bearer %s,', 401 ], [ 'Bearer', 401 ], [ 'Bearer ', 401 ], [ '%s', 401 ], [ 'Basic %s', 401 ],
+	[ 'Token %s', 401 ], [ "Bearer\t%s", 401 ], [ 'Bearer "%s"', 401 ]) {
 	my ($form, $status) = @$case;
-	is $ana->get($path, Authorization => $form =~ s/%s/es({}, {})/er)->status, $status, "Authorization: $form gives $status";
+	is $ana->get($path, Authorization => $form =~ s/%s/es({}, {})/er)->status, $status,
+	    "Authorization: $form gives $status";
 }
 
 # apikey.  C12
@@ -190,25 +210,37 @@ is_status $missing, 401, 'PGRST302', 'without any key: 401';
 is $missing->message, 'No API key found in request', 'in these words';
 is_header $missing, 'WWW-Authenticate', qr/^Bearer\b(?!.*error)/, 'with a bare challenge';
 is $ana->get($path, apikey => undef)->status, 401, 'a token alone is not enough';
-for my $case ([ 'wrong', 'nonsense' ], [ 'cut', substr $anon, 0, -1 ], [ 'the first half', substr $anon, 0, length($anon) / 2 ], [ 'longer', "${anon}x" ], [ 'a user\'s token', $ana->token ], [ 'empty', '' ], [ 'blank', '  ' ], [ 'with the other letter case', lc $anon ]) {
+for my $case ([ 'wrong', 'nonsense' ], [ 'cut', substr $anon, 0, -1 ],
+	[ 'the first half', substr $anon, 0, length($anon) / 2 ], [ 'longer', "${anon}x" ],
+	[ 'a user\'s token', $ana->token ], [ 'empty', '' ], [ 'blank', '  ' ],
+	[ 'with the other letter case', lc $anon ]) {
 	my ($name, $key) = @$case;
 	is_status $ana->get($path, apikey => $key), 401, "an apikey that is $name is refused";
 }
 is $ana->get($path, apikey => 'nonsense')->message, 'Invalid API key', 'in these words';
 is_status $ana->get("$path&apikey=$anon", apikey => undef, %none), 401, 'a key in the query string is none';
 my $as_anon = $ana->get($path, %none);
-is_status $as_anon, 401, '42501', 'the anon key alone reads nothing that belongs to somebody';    # D13
+is_status $as_anon, 401, '42501', 'the anon key alone reads nothing that belongs to somebody'; # D13
 is_header $as_anon, 'WWW-Authenticate', qr/^Bearer\b(?!.*error)/, 'and is asked for a token';
 is_json $ana->get('/rest/v1/plans?select=id&id=eq.free', %none), 200, [ { id => 'free' } ], 'but what is public';
-is_json $ana->get('/rest/v1/plans?select=id&id=eq.free', Authorization => "Bearer $anon"), 200, [ { id => 'free' } ], 'the key again as a token means nobody is signed in';
-is_json $ana->get($path . '&user_id=eq.' . $ana->id, apikey => $service, %none), 200, $mine, 'the service key reads everything';
-is_json $ana->get("$path&user_id=eq." . uuid, apikey => $service, Authorization => "Bearer $service"), 200, [], 'also as a token';
-is_json $ana->get($path . '&user_id=eq.' . $ana->id, apikey => $anon, Authorization => "Bearer $service"), 200, $mine, 'or only as a token';
+is_json $ana->get('/rest/v1/plans?select=id&id=eq.free', Authorization => "Bearer $anon"), 200, [ { id => 'free' } ],
+    'the key again as a token means nobody is signed in';
+is_json $ana->get($path . '&user_id=eq.' . $ana->id, apikey => $service, %none), 200, $mine,
+    'the service key reads everything';
+is_json $ana->get("$path&user_id=eq." . uuid, apikey => $service, Authorization => "Bearer $service"), 200, [],
+    'also as a token';
+is_json $ana->get($path . '&user_id=eq.' . $ana->id, apikey => $anon, Authorization => "Bearer $service"), 200, $mine,
+    'or only as a token';
 my ($ben) = $k->users('ben');
 is_json $ben->get($path, apikey => $service), 200, [], 'a user\'s token beats the service key';
-is_status $ana->get($path, apikey => $service, Authorization => 'Bearer nonsense'), 401, 'PGRST301', 'a bad token never falls back to the service key';
-is_json $ana->get($path, apikey => token({ alg => 'HS256' }, { role => 'anon', iss => 'supabase', iat => 1, exp => now + 600 }, $hs)), 200, $mine, 'a key minted elsewhere with the shared secret is a key';
-is_status $ana->get($path, apikey => token({ alg => 'HS256' }, { role => 'anon', iss => 'supabase', exp => now - 60 }, $hs)), 401, 'but not when it has expired';
+is_status $ana->get($path, apikey => $service, Authorization => 'Bearer nonsense'), 401, 'PGRST301',
+    'a bad token never falls back to the service key';
+is_json $ana->get($path,
+	apikey => token({ alg => 'HS256' }, { role => 'anon', iss => 'supabase', iat => 1, exp => now + 600 }, $hs)),
+    200, $mine, 'a key minted elsewhere with the shared secret is a key';
+is_status $ana->get($path,
+	apikey => token({ alg => 'HS256' }, { role => 'anon', iss => 'supabase', exp => now - 60 }, $hs)), 401,
+    'but not when it has expired';
 
 # Keys change without a restart.
 my $keys = "$home/keys.json";
@@ -224,9 +256,12 @@ sub rewrite ($file, $text) {
 }
 my $foreign = rsa_key();
 my $opaque = 'sb_publishable_0123456789abcdef';
-rewrite("$home/foreign.json", JSON::PP::encode_json({ keys => [ jwk_of($foreign, kid => 'f1', alg => 'RS256', use => 'sig') ] }));
+rewrite("$home/foreign.json",
+	JSON::PP::encode_json({ keys => [ jwk_of($foreign, kid => 'f1', alg => 'RS256', use => 'sig') ] }));
 my $config = JSON::PP::decode_json($before);
-push @{ $config->{jwks} }, { file => 'foreign.json', issuer => 'https://issuer.example', audience => 'kith', role => 'authenticated', sub => 'uuid' };
+push @{ $config->{jwks} },
+    { file => 'foreign.json', issuer => 'https://issuer.example', audience => 'kith', role => 'authenticated',
+	sub => 'uuid' };
 push @{ $config->{api_keys} }, { sha256 => Digest::SHA::sha256_hex($opaque), role => 'anon' };
 rewrite($keys, JSON::PP::encode_json($config));
 sub foreign (%change) {
@@ -240,7 +275,8 @@ rejected foreign(aud => 'authenticated'), undef, 'its token for another audience
 rejected foreign(sub => 'auth0|1'), undef, 'its token with a sub that is no uuid';
 rejected foreign(exp => now - 60), 'PGRST303', 'its expired token';
 is_refused ask(foreign(role => 'service_role')), 'a foreign issuer never makes a service_role';
-is_json $ana->get('/rest/v1/plans?select=id&id=eq.free', apikey => $opaque, Authorization => "Bearer $opaque"), 200, [ { id => 'free' } ], 'an opaque key is a key, also where the token goes';
+is_json $ana->get('/rest/v1/plans?select=id&id=eq.free', apikey => $opaque, Authorization => "Bearer $opaque"), 200,
+    [ { id => 'free' } ], 'an opaque key is a key, also where the token goes';
 is_json $ana->get($path, apikey => $opaque), 200, $mine, 'with a user\'s token beside it';
 
 # A broken file changes nothing.
@@ -251,7 +287,8 @@ ok poll(5, sub { ask(foreign())->status == 401 }), 'a key that was replaced is n
 rewrite($keys, '{');
 accepted $ana->token, 'a broken key file leaves the old keys';
 rewrite($keys, $before);
-ok poll(5, sub { $ana->get('/rest/v1/plans', apikey => $opaque, %none)->status == 401 }), 'a key that was taken away is none';
+ok poll(5, sub { $ana->get('/rest/v1/plans', apikey => $opaque, %none)->status == 401 }),
+    'a key that was taken away is none';
 accepted $ana->token, 'and everything else is as before';
 
 # Nothing named in a token is fetched.

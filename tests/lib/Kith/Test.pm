@@ -34,7 +34,10 @@ binmode $_, ':encoding(UTF-8)' for Test::More->builder->output, Test::More->buil
 
 my @more = qw(ok is isnt like unlike is_deeply cmp_ok pass fail diag note subtest BAIL_OUT);
 Test::More->import(import => \@more);
-our @EXPORT = (@more, qw(done_testing is_json is_text is_status is_refused is_header json true false uuid rows poll aside any_of all_of));
+our @EXPORT = (@more, qw(
+	done_testing is_json is_text is_status is_refused is_header
+	json true false uuid rows poll aside
+));
 
 sub true :prototype() () { JSON::PP::true }
 sub false :prototype() () { JSON::PP::false }
@@ -207,15 +210,6 @@ sub uuid :prototype() () {
 sub rows ($reply, $column = undef) {
 	my $rows = $reply->json;
 	return map { defined $column ? $_->{$column} : $_ } @$rows;
-}
-
-# Matchers for is_json.
-sub any_of (@wants) {
-	return sub ($got) { !!grep { !difference($got, $_) } @wants };
-}
-
-sub all_of (@wants) {
-	return sub ($got) { !grep { difference($got, $_) } @wants };
 }
 
 # Sends a request from another process; the returned function waits for its answer.

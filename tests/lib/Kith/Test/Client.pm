@@ -75,7 +75,8 @@ sub send ($self, $method, $path, $body, %headers) {
 			push @lines, "$name: $value";
 		}
 	}
-	my %answer = $self->exchange($method, join("\r\n", "$method " . encode_path($path) . ' HTTP/1.1', @lines, '', $body // ''));
+	my $first = "$method " . encode_path($path) . ' HTTP/1.1';
+	my %answer = $self->exchange($method, join "\r\n", $first, @lines, '', $body // '');
 	my $reply = Kith::Test::Reply->new(%answer, method => $method, path => $path, sent => $body);
 	$self->{k}->watch->saw($reply);
 	return $reply;
@@ -84,12 +85,12 @@ sub send ($self, $method, $path, $body, %headers) {
 # 599 stands for no answer.  Nothing is sent twice: what was not answered may have been done.
 sub exchange ($self, $method, $request) {
 	my $raw = delete $kept{$$}{ $self->{k}->url };
-	my %answer = (status => 599, headers => {}, body => '');
+	my %none = (status => 599, headers => {});
 	if (!$raw || !$raw->usable) {
-		$raw = eval { $self->{k}->raw(timeout => 20) } // return (%answer, body => "$@");
+		$raw = eval { $self->{k}->raw(timeout => 20) } // return (%none, body => "$@");
 	}
 	my $whole = $raw->send($request);
-	%answer = $raw->answer($method) or return (status => 599, headers => {}, body => $raw->late ? 'no answer in time' : 'connection closed');
+	my %answer = $raw->answer($method) or return (%none, body => $raw->late ? 'no answer in time' : 'connection closed');
 	$kept{$$}{ $self->{k}->url } = $raw if $whole;
 	return %answer;
 }

@@ -178,6 +178,13 @@ sub stop ($self) {
 	return;
 }
 
+# A test that dies leaves nothing running.
+sub DESTROY ($self) {
+	local ($?, $@, $!);
+	$self->stop;
+	return;
+}
+
 package Kith::Test::Instance::Session;
 
 sub tell ($self, $sql) { print { $self->{in} } "$sql\n"; return }

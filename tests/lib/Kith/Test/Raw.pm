@@ -57,7 +57,8 @@ sub fill ($self) {
 # The next answer, undef when the peer closed without one (or nothing came in time: see late).
 sub reply ($self, $method = 'GET') {
 	my %answer = $self->answer($method) or return;
-	my $reply = Kith::Test::Reply->new(%answer, method => $method, path => ($self->{sent} // '') =~ s/\r\n.*//sr, sent => $self->{sent});
+	my ($first) = ($self->{sent} // '') =~ /^(.*?)(?:\r\n|\z)/s;
+	my $reply = Kith::Test::Reply->new(%answer, method => $method, path => $first, sent => $self->{sent});
 	$self->{k}->watch->saw($reply);
 	return $reply;
 }

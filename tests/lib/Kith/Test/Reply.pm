@@ -37,7 +37,8 @@ sub message ($self) {
 # For diagnostics: the request, the answer, and those headers that differ between answers.
 sub story ($self) {
 	my $headers = join '', map { "  $_: " . $self->header($_) . "\n" }
-	  grep { /^(?:content-(?:type|length|range)|preference|proxy-|retry-|www-|x-request)/ } sort keys %{ $self->{headers} };
+	  grep { /^(?:content-(?:type|length|range)|preference|proxy-|retry-|www-|x-request)/ }
+	  sort keys %{ $self->{headers} };
 	my $sent = $self->{sent} // '';
 	return sprintf "%s %s\n%s-> %s\n%s  %s\n", $self->{method}, substr($self->{path}, 0, 300),
 	  $sent =~ /^[\[{]/ ? '  ' . substr($sent, 0, 300) . "\n" : '',

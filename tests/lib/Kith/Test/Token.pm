@@ -8,16 +8,13 @@ use Digest::SHA qw(hmac_sha256 hmac_sha512);
 use Exporter 'import';
 use File::Temp ();
 use JSON::PP ();
-use MIME::Base64 qw(encode_base64url decode_base64url);
+use MIME::Base64 qw(encode_base64url);
 
-our @EXPORT_OK = qw(token parts b64 sign_with ec_key rsa_key jwk_of public_pem);
+our @EXPORT_OK = qw(token b64 ec_key rsa_key jwk_of public_pem);
 
 my $json = JSON::PP->new->utf8->canonical;
 
 sub b64 ($bytes) { encode_base64url($bytes) }
-
-# Three parts of a token as bytes.
-sub parts ($token) { map { decode_base64url($_) } split /\./, $token }
 
 # Header and payload may be data or JSON text; key is { secret } or { pem }.
 sub token ($header, $payload, $key) {
@@ -27,7 +24,10 @@ sub token ($header, $payload, $key) {
 
 sub sign_with ($key, $text) {
 	return '' unless $key;
-	return ($key->{bits} // 256) == 512 ? hmac_sha512($text, $key->{secret}) : hmac_sha256($text, $key->{secret}) if defined $key->{secret};
+	if (defined $key->{secret}) {
+		my $hmac = ($key->{bits} // 256) == 512 ? \&hmac_sha512 : \&hmac_sha256;
+		return $hmac->($text, $key->{secret});
+	}
 	my $signature = openssl($text, qw(dgst -sha256 -sign), $key->{pem});
 	return $key->{rsa} ? $signature : raw_signature($signature);
 }
@@ -68,7 +68,8 @@ sub rsa_key ($bits = 2048) {
 
 sub make_key ($algorithm, $option) {
 	my $file = File::Temp->new(SUFFIX => '.pem');
-	system("openssl genpkey -algorithm $algorithm -pkeyopt $option -out $file 2>/dev/null") == 0 or die "openssl genpkey failed\n";
+	system("openssl genpkey -algorithm $algorithm -pkeyopt $option -out $file 2>/dev/null") == 0
+	  or die "openssl genpkey failed\n";
 	return { pem => "$file", file => $file };
 }
 
