@@ -50,9 +50,60 @@ write_timestamp(struct kith_buf *out, const char *s, size_t n)
 	kith_buf_putc(out, '"');
 }
 
-static void
-write_value(struct kith_buf *out, const PGresult *result, int row, int column)
+/* Behind the string, the bracket or the word at p, which is JSON of PostgreSQL's. */
+static const char *
+token_end(const char *p, const char *end)
 {
+	if (*p != '"')
+		return strchr("[]{}:", *p) ? p + 1 : p + strcspn(p, ",:]} \t\r\n");
+	for (p++; p < end && *p != '"'; p++)
+		p += *p == '\\';
+	return p + 1;
+}
+
+static const char *
+skip_blanks(const char *p, const char *end)
+{
+	while (p < end && strchr(" \t\r\n,", *p))
+		p++;
+	return p;
+}
+
+/*
+ * JSON without the members that are null, at every depth, as json_strip_nulls()
+ * makes it.  A string is a member's name when a colon follows, so this needs no
+ * stack.  Blanks and commas are left out, and commas written anew.
+ */
+static void
+write_stripped(struct kith_buf *out, const char *s, size_t n)
+{
+	const char *end = s + n;
+	bool follows = false;	/* a value is complete: what comes next is separated from it */
+
+	for (const char *p = skip_blanks(s, end), *next; p < end; p = skip_blanks(next, end)) {
+		const char *colon;
+
+		next = token_end(p, end);
+		colon = skip_blanks(next, end);
+		if (*p == '"' && colon < end && *colon == ':') {
+			const char *value = skip_blanks(colon + 1, end);
+
+			if (*value == 'n') {
+				next = token_end(value, end);
+				continue;
+			}
+		}
+		if (follows && !strchr("]}:", *p))
+			kith_buf_putc(out, ',');
+		kith_buf_add(out, p, (size_t)(next - p));
+		follows = !strchr("[{:", *p);
+	}
+}
+
+static void
+write_value(struct kith_buf *out, const struct kith_rows *rows, int row, int column)
+{
+	const PGresult *result = rows->result;
 	const char *s = PQgetvalue(result, row, column);
 	size_t n = (size_t)PQgetlength(result, row, column);
 
@@ -67,9 +118,14 @@ write_value(struct kith_buf *out, const PGresult *result, int row, int column)
 	case INT2OID:
 	case INT4OID:
 	case INT8OID:
+		kith_buf_add(out, s, n);
+		break;
 	case JSONOID:
 	case JSONBOID:
-		kith_buf_add(out, s, n);
+		if (rows->strip_nulls)
+			write_stripped(out, s, n);
+		else
+			kith_buf_add(out, s, n);
 		break;
 	case FLOAT4OID:
 	case FLOAT8OID:
@@ -87,6 +143,17 @@ write_value(struct kith_buf *out, const PGresult *result, int row, int column)
 	default:
 		kith_json_write_string(out, s, n);
 	}
+}
+
+/* Also JSON's own null. */
+static bool
+is_null(const struct kith_rows *rows, int row, int column)
+{
+	unsigned type = PQftype(rows->result, column);
+	const char *s = PQgetvalue(rows->result, row, column);
+
+	return PQgetisnull(rows->result, row, column) ||
+	    ((type == JSONOID || type == JSONBOID) && s[strspn(s, " \t\r\n")] == 'n');
 }
 
 /* `"name":` of every column, escaped once for all rows. */
@@ -111,11 +178,11 @@ write_row(struct kith_buf *out, const struct kith_rows *rows, const struct kith_
 	char before = '{';
 
 	for (int i = 0; i < rows->ncolumns; i++) {
-		if (rows->strip_nulls && PQgetisnull(rows->result, row, i))
+		if (rows->strip_nulls && is_null(rows, row, i))
 			continue;
 		kith_buf_putc(out, before);
 		kith_buf_add(out, keys[i].s, keys[i].len);
-		write_value(out, rows->result, row, i);
+		write_value(out, rows, row, i);
 		before = ',';
 	}
 	if (before == '{')
@@ -147,14 +214,14 @@ void
 kith_rows_values(struct kith_buf *out, const struct kith_rows *rows, bool one)
 {
 	if (one) {
-		write_value(out, rows->result, rows->first, 0);
+		write_value(out, rows, rows->first, 0);
 		return;
 	}
 	kith_buf_putc(out, '[');
 	for (int i = 0; i < rows->nrows; i++) {
 		if (i)
 			kith_buf_putc(out, ',');
-		write_value(out, rows->result, rows->first + i, 0);
+		write_value(out, rows, rows->first + i, 0);
 	}
 	kith_buf_putc(out, ']');
 }

@@ -15,7 +15,7 @@ struct kith_rows {
 	int first;	/* first row */
 	int nrows;
 	int ncolumns;	/* leading columns: what the planner added behind them is left out */
-	bool strip_nulls;
+	bool strip_nulls;	/* no members that are null, at any depth of JSON */
 };
 
 /* [{"id":1,"name":"a"},...] */

@@ -135,6 +135,36 @@ nulls_are_stripped_when_asked(void **state)
 }
 
 static void
+nulls_inside_JSON_are_stripped_at_every_depth(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "{\"a\": null, \"b\" : {\"c\":null} , \"d\":[null, {\"e\":null}]}", "{\"b\":{},\"d\":[null,{}]}" },
+		{ "{\"a\":null}", "{}" },
+		{ "{\"a\":1,\"b\":null,\"c\":2}", "{\"a\":1,\"c\":2}" },
+		{ "{\"a\":\"null\",\"\\\"\":\"\\\\\",\"null\":true}", "{\"a\":\"null\",\"\\\"\":\"\\\\\",\"null\":true}" },
+		{ "[ ]", "[]" },
+		{ "[{}, [], \"\", -1.5e3 , {\"a\" :\n[] }]", "[{},[],\"\",-1.5e3,{\"a\":[]}]" },
+		{ "\"x, y\"", "\"x, y\"" },
+	};
+	struct kith_arena *a = unit_request()->arena;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		PGresAttDesc column = { .name = (char *)(uintptr_t)"doc", .typid = 3802 };
+		PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+		struct kith_rows rows = { .result = result, .nrows = 1, .ncolumns = 1, .strip_nulls = true };
+		struct kith_buf out;
+
+		kith_arena_later(a, clear, result);
+		assert_int_equal(PQsetResultAttrs(result, 1, &column), 1);
+		assert_int_equal(PQsetvalue(result, 0, 0, (char *)(uintptr_t)cases[i][0], (int)strlen(cases[i][0])), 1);
+		kith_buf_init(&out, a, 0);
+		kith_rows_values(&out, &rows, true);
+		assert_string_equal(out.s, cases[i][1]);
+	}
+}
+
+static void
 csv_tells_null_from_empty_text(void **state)
 {
 	struct kith_arena *a = unit_request()->arena;
@@ -160,6 +190,7 @@ main(void)
 		unit_that("arrays hold the rows asked for", arrays_hold_the_rows_asked_for),
 		unit_that("values stand alone or in an array", values_stand_alone_or_in_an_array),
 		unit_that("nulls are stripped when asked", nulls_are_stripped_when_asked),
+		unit_that("nulls inside JSON are stripped at every depth", nulls_inside_JSON_are_stripped_at_every_depth),
 		unit_that("csv tells null from empty text", csv_tells_null_from_empty_text),
 	};
 
