@@ -68,16 +68,17 @@ const struct kith_function *kith_plan_choose_function(struct kith_request *req, 
 
 /*
  * A call.  body: the JSON object with the arguments (POST), NULL when there are
- * none or for GET (then qs->arguments).  A composite or set result has its rows
- * shaped by select, filters, order and paging, with one row beyond the cap as
- * in kith_plan_read; a scalar one is one column, to be printed like any other.
+ * none or for GET (then qs->arguments).  The rows are shaped by select, filters,
+ * order and paging, with one row of a set beyond the cap as in kith_plan_read; a
+ * value is a row of one column.
+ *
+ * With count two columns come last: KITH_PLAN_FOUND, which is true, and the
+ * number of rows there are without limit and offset.  When the page is empty
+ * there is one row all the same: for that number, and with null as FOUND.
  */
 struct kith_sql *kith_plan_call(struct kith_request *req, const struct kith_catalog *c, const struct kith_function *f,
-    const struct kith_query_string *qs, const char *body, const struct kith_json_scan *scan, long cap);
+    const struct kith_query_string *qs, const char *body, const struct kith_json_scan *scan, long cap, bool count);
 
-/* select count(*) of a call's rows; for STABLE functions only. */
-struct kith_sql *kith_plan_call_count(struct kith_request *req, const struct kith_catalog *c,
-    const struct kith_function *f, const struct kith_query_string *qs, const char *body,
-    const struct kith_json_scan *scan);
+#define KITH_PLAN_FOUND "kith.found"
 
 #endif

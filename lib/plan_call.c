@@ -139,52 +139,68 @@ write_call(struct kith_plan *plan, const struct call *call)
 	kith_sql_text(q, ")");
 }
 
+/* Rows as they are; a value becomes a row of one column, which has the function's name. */
 static void
 from_call(struct kith_plan *plan, const struct kith_node *root, const void *arg)
 {
 	const struct call *call = arg;
+	struct kith_sql *q = plan->q;
 
 	(void)root;
+	if (!call->f->composite) {
+		kith_sql_text(q, "(select ");
+		write_call(plan, call);
+		kith_sql_text(q, " as ");
+		kith_sql_ident(q, call->f->name);
+		if (has_record(call)) {
+			kith_sql_text(q, " from ");
+			write_record(plan, call);
+		}
+		kith_sql_text(q, ") as t0");
+		return;
+	}
 	if (has_record(call)) {
 		write_record(plan, call);
-		kith_sql_text(plan->q, " cross join lateral ");
+		kith_sql_text(q, " cross join lateral ");
 	}
 	write_call(plan, call);
-	kith_sql_text(plan->q, " as t0");
+	kith_sql_text(q, " as t0");
 }
 
-/* select fn(...) from its arguments: a value, or one in each row. */
 static void
-write_values(struct kith_plan *plan, const struct kith_node *root, const struct call *call)
+from_called(struct kith_plan *plan, const struct kith_node *root, const void *arg)
+{
+	(void)root;
+	(void)arg;
+	kith_sql_text(plan->q, "kith_called as t0");
+}
+
+/* A page and its total from one call: a function may be slow, or do something. */
+static void
+write_counted(struct kith_plan *plan, const struct kith_node *root, const struct call *call)
 {
 	struct kith_sql *q = plan->q;
-	enum kith_form form = call->f->is_void ? KITH_FORM_PLAIN : call->f->type.form;
 	bool first = true;
 
-	kith_sql_text(q, "select ");
-	if (form == KITH_FORM_TO_JSON)
-		kith_sql_text(q, "to_json(");
-	else if (form == KITH_FORM_VECTOR)
-		kith_sql_text(q, "extensions.vector_out(");
-	write_call(plan, call);
-	if (form != KITH_FORM_PLAIN)
-		kith_sql_text(q, ")");
-	kith_sql_text(q, " as ");
-	kith_sql_ident(q, call->f->name);
-	if (has_record(call)) {
-		kith_sql_text(q, " from ");
-		write_record(plan, call);
-	}
-	/* A value has no columns, so any condition is refused by its column's name. */
+	kith_sql_text(q, "with kith_called as materialized (select t0.*, true as \"" KITH_PLAN_FOUND "\" from ");
+	from_call(plan, root, call);
+	kith_sql_text(q, ") select p.*, c.* from (select count(*) from kith_called as t0");
 	kith_plan_conditions(plan, root, root->query->where, &first);
+	kith_plan_inner(plan, root, &first);
+	kith_sql_text(q, ") as c left join (");
+	plan->from = from_called;
+	plan->also = KITH_PLAN_FOUND;
+	kith_plan_select(plan, root, false);
+	kith_sql_text(q, ") as p on true");
 }
 
-/* What a function's rows look like; without columns for values. */
+/* What a function's rows look like. */
 static const struct kith_relation *
 rows_of(struct kith_request *req, const struct kith_function *f)
 {
 	static const char *no_key[] = { NULL };
 	struct kith_relation *r;
+	struct kith_column *value;
 
 	if (f->returns)
 		return f->returns;
@@ -192,78 +208,48 @@ rows_of(struct kith_request *req, const struct kith_function *f)
 	r->schema = f->schema;
 	r->name = f->name;
 	r->columns = f->columns;
-	r->ncolumns = f->composite ? f->ncolumns : 0;
+	r->ncolumns = f->ncolumns;
 	r->primary_key = no_key;
+	if (!f->composite) {
+		r->columns = value = kith_new(req->arena, struct kith_column);
+		r->ncolumns = 1;
+		value->name = f->name;
+		value->type = f->type;
+	}
 	return r;
-}
-
-static struct kith_node *
-begin(struct kith_plan *plan, struct kith_request *req, const struct kith_catalog *c, struct call *call,
-    const struct kith_query_string *qs, const struct kith_json_scan *scan)
-{
-	/* select= says nothing about a value. */
-	struct kith_query *query = kith_new(req->arena, struct kith_query);
-	struct kith_node *root;
-
-	*query = qs->query;
-	if (!call->f->composite) {
-		query->items = NULL;
-		query->select_given = false;
-		query->order = NULL;
-	}
-	if (call->body && scan) {
-		call->keys = scan->keys;
-		if (scan->type == KITH_JSON_NULL && !kith_plan_takes_body(call->f))
-			call->body = NULL;
-	}
-	if (!call->body)
-		call->keys = NULL;
-	root = kith_plan_begin(plan, req, c, rows_of(req, call->f), query);
-	plan->from = from_call;
-	plan->from_arg = call;
-	return root;
 }
 
 struct kith_sql *
 kith_plan_call(struct kith_request *req, const struct kith_catalog *c, const struct kith_function *f,
-    const struct kith_query_string *qs, const char *body, const struct kith_json_scan *scan, long cap)
+    const struct kith_query_string *qs, const char *body, const struct kith_json_scan *scan, long cap, bool count)
 {
 	struct call call = { .f = f, .arguments = body ? NULL : qs->arguments, .body = body };
+	struct kith_query *query = kith_new(req->arena, struct kith_query);
 	struct kith_plan plan;
-	struct kith_node *root = begin(&plan, req, c, &call, qs, scan);
+	struct kith_node *root;
 
+	*query = qs->query;
+	if (!f->composite) {
+		/* select= says nothing about a value. */
+		query->items = NULL;
+		query->select_given = false;
+	}
+	if (body && scan) {
+		call.keys = scan->keys;
+		if (scan->type == KITH_JSON_NULL && !kith_plan_takes_body(f))
+			call.body = NULL;
+	}
+	if (!call.body)
+		call.keys = NULL;
+	root = kith_plan_begin(&plan, req, c, rows_of(req, f), query);
 	if (!root)
 		return NULL;
-	plan.cap = cap;
-	if (f->composite) {
+	plan.cap = f->set ? cap : 0;
+	plan.from = from_call;
+	plan.from_arg = &call;
+	if (count)
+		write_counted(&plan, root, &call);
+	else
 		kith_plan_select(&plan, root, false);
-	} else {
-		write_values(&plan, root, &call);
-		kith_plan_page(&plan, root->query, f->set ? cap : 0);
-	}
-	return kith_plan_end(&plan);
-}
-
-struct kith_sql *
-kith_plan_call_count(struct kith_request *req, const struct kith_catalog *c, const struct kith_function *f,
-    const struct kith_query_string *qs, const char *body, const struct kith_json_scan *scan)
-{
-	struct call call = { .f = f, .arguments = body ? NULL : qs->arguments, .body = body };
-	struct kith_plan plan;
-	struct kith_node *root = begin(&plan, req, c, &call, qs, scan);
-	bool first = true;
-
-	if (!root)
-		return NULL;
-	kith_sql_text(plan.q, "select count(*) from ");
-	if (f->composite) {
-		from_call(&plan, root, &call);
-		kith_plan_conditions(&plan, root, root->query->where, &first);
-		kith_plan_inner(&plan, root, &first);
-	} else {
-		kith_sql_text(plan.q, "(");
-		write_values(&plan, root, &call);
-		kith_sql_text(plan.q, ") as t0");
-	}
 	return kith_plan_end(&plan);
 }

@@ -307,7 +307,7 @@ read_pair(struct kith_request *req, struct kith_query_string *qs, const struct p
 	}
 }
 
-const struct kith_query_string *
+struct kith_query_string *
 kith_query_parse(struct kith_request *req, bool arguments)
 {
 	struct kith_query_string *qs = kith_new(req->arena, struct kith_query_string);

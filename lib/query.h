@@ -163,6 +163,6 @@ struct kith_query_string {
  * integer or beyond 2^63-1 is 400; 414 for a query string that is too long.
  * At most 200 bytes of it are echoed.
  */
-const struct kith_query_string *kith_query_parse(struct kith_request *req, bool arguments);
+struct kith_query_string *kith_query_parse(struct kith_request *req, bool arguments);
 
 #endif

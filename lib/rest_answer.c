@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "plan.h"
 #include "rows.h"
 #include "settings.h"
 
@@ -100,17 +101,21 @@ content_range(struct kith_request *req, long first, long nrows, long total)
 		kith_reply_header(req, "Content-Range", "*/%s", of);
 }
 
-int
-kith_rest_answer_read(struct kith_rest *rest, const PGresult *result, const struct kith_range *range, long nrows,
-    long total, bool cut)
+long
+kith_rest_answer_page(struct kith_rest *rest, long offset, long found, long total)
 {
 	struct kith_request *req = rest->req;
+	bool cut = kith_settings.max_rows && found > kith_settings.max_rows;
+	long nrows = cut ? kith_settings.max_rows : found;
 
-	content_range(req, range->offset, nrows, total);
-	if (total >= 0 && range->offset > total) {
+	/* Rows may have come between the page and its count. */
+	if (total >= 0 && nrows && total < offset + nrows)
+		total = offset + nrows;
+	content_range(req, offset, nrows, total);
+	if (total >= 0 && offset > total) {
 		kith_fail(req, 416, "PGRST103", "Requested range not satisfiable");
-		return kith_fail_details(req, "An offset of %ld was requested, but there are only %ld rows.",
-		    range->offset, total);
+		return kith_fail_details(req, "An offset of %ld was requested, but there are only %ld rows.", offset,
+		    total);
 	}
 	if (rest->media.form == KITH_MEDIA_OBJECT && nrows != 1)
 		return kith_rest_fail_singular(req, nrows);
@@ -118,19 +123,21 @@ kith_rest_answer_read(struct kith_rest *rest, const PGresult *result, const stru
 		kith_reply_header(req, "Kith-Row-Limit", "%ld", kith_settings.max_rows);
 	req->rows = nrows;
 	req->reply.status = total >= 0 && nrows < total ? 206 : 200;
-	if (result)
-		kith_rest_write_rows(rest, result, (int)nrows, PQnfields(result));
-	else
-		kith_reply_header(req, "Content-Type", "%s", rest->media.content_type);
-	return 0;
+	return nrows;
 }
 
 long
 kith_rest_affected(const PGresult *result)
 {
+	int n = PQntuples(result), found;
+
 	/* PQcmdTuples does not promise const, and changes nothing. */
-	return PQresultStatus(result) == PGRES_TUPLES_OK ? PQntuples(result)
-							 : strtol(PQcmdTuples((PGresult *)(uintptr_t)result), NULL, 10);
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		return strtol(PQcmdTuples((PGresult *)(uintptr_t)result), NULL, 10);
+	if (n != 1)
+		return n;
+	found = PQfnumber(result, "\"" KITH_PLAN_FOUND "\"");
+	return found < 0 || !PQgetisnull(result, 0, found);
 }
 
 int

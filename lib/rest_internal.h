@@ -24,7 +24,7 @@ struct kith_rest {
 	const char *schema;
 	struct kith_media media;
 	struct kith_prefer prefer;
-	const struct kith_query_string *query;
+	struct kith_query_string *query;
 	struct kith_json_scan body;
 	bool has_body;
 	const struct kith_catalog *catalog;
@@ -54,12 +54,12 @@ struct kith_range {
 int kith_rest_range(struct kith_rest *rest, struct kith_query *query, struct kith_range *range);
 
 /*
- * Answers rows of a read.  total: rows there are in all, -1 when not counted.
- * cut: the row cap withheld some.  -1 with 406 for a singular answer that is
- * not one row, 416 for an offset beyond the total.
+ * Status and headers of a page.  found: rows the planner's statement brought,
+ * with one beyond the row cap when there are more; total: rows there are in
+ * all, -1 when not counted.  Returns how many rows to write; -1 with 406 for a
+ * singular answer that is not one row, 416 for an offset beyond the total.
  */
-int kith_rest_answer_read(struct kith_rest *rest, const PGresult *result, const struct kith_range *range, long nrows,
-    long total, bool cut);
+long kith_rest_answer_page(struct kith_rest *rest, long offset, long found, long total);
 
 /* Writes ncolumns of the rows as the negotiated media type, Content-Type included. */
 void kith_rest_write_rows(struct kith_rest *rest, const PGresult *result, int nrows, int ncolumns);
@@ -67,7 +67,7 @@ void kith_rest_write_rows(struct kith_rest *rest, const PGresult *result, int nr
 /* For kith_db_run: refuses, before the commit, a singular answer that is not one row and more rows than max-affected. */
 int kith_rest_check_affected(struct kith_request *req, const PGresult **results, void *rest);
 
-/* Rows a write changed: those returned, or those PostgreSQL counted. */
+/* Rows a call or a write came to: those returned, or those PostgreSQL counted. */
 long kith_rest_affected(const PGresult *result);
 
 /* 406 PGRST116, in the words that every SDK looks for. */

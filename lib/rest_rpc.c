@@ -53,39 +53,49 @@ argument_names(struct kith_rest *rest)
 	return names;
 }
 
-/* A function's answer, when its rows have no columns of their own. */
-static int
-answer_values(struct kith_rest *rest, const PGresult *result, bool set)
+/* A value is itself, a set of them an array; a single row is an object. */
+static void
+write_result(struct kith_rest *rest, const struct kith_function *f, const PGresult *result, int nrows, int ncolumns)
 {
-	struct kith_request *req = rest->req;
-	struct kith_rows rows = { .result = result, .nrows = PQntuples(result), .ncolumns = 1 };
+	struct kith_buf *body = &rest->req->reply.body;
+	bool one = !f->set || rest->media.form == KITH_MEDIA_OBJECT;
+	struct kith_rows values = { .result = result, .nrows = nrows, .ncolumns = 1, .strip_nulls = rest->media.strip_nulls };
 
-	req->rows = rows.nrows;
-	req->reply.status = 200;
-	kith_reply_header(req, "Content-Range", rows.nrows ? "0-%d/*" : "*/*", rows.nrows - 1);
-	kith_reply_header(req, "Content-Type", "application/json; charset=utf-8");
-	if (set || rows.nrows)
-		kith_rows_values(&req->reply.body, &rows, !set);
+	if (rest->media.form == KITH_MEDIA_CSV || (f->composite && f->set)) {
+		kith_rest_write_rows(rest, result, nrows, ncolumns);
+		return;
+	}
+	if (f->composite && nrows) {
+		rest->media.form = KITH_MEDIA_OBJECT;
+		kith_rest_write_rows(rest, result, nrows, ncolumns);
+		return;
+	}
+	kith_reply_header(rest->req, "Content-Type", "application/json; charset=utf-8");
+	if (one && !nrows)
+		kith_buf_lit(body, "null");
 	else
-		kith_buf_lit(&req->reply.body, "null");
-	return 0;
+		kith_rows_values(body, &values, one);
 }
 
 static int
-answer_object(struct kith_rest *rest, const PGresult *result)
+answer(struct kith_rest *rest, const struct kith_function *f, const PGresult *result, long offset, bool counted)
 {
-	struct kith_request *req = rest->req;
+	int ncolumns = PQnfields(result);
+	long nrows = kith_rest_affected(result), total = -1;
 
-	/* `returns a_table` gives its one row as an object, whatever was accepted, unless that is CSV. */
-	if (rest->media.form == KITH_MEDIA_ARRAY && PQntuples(result) == 1)
-		rest->media.form = KITH_MEDIA_OBJECT;
-	req->rows = PQntuples(result);
-	req->reply.status = 200;
-	if (PQntuples(result))
-		kith_reply_header(req, "Content-Range", "0-%d/*", PQntuples(result) - 1);
-	else
-		kith_reply_header(req, "Content-Range", "*/*");
-	kith_rest_write_rows(rest, result, PQntuples(result), PQnfields(result));
+	if (counted) {
+		total = strtol(PQgetvalue(result, 0, ncolumns - 1), NULL, 10);
+		ncolumns -= 2;
+	} else if (rest->prefer.count) {
+		total = nrows;
+	}
+	nrows = kith_rest_answer_page(rest, offset, nrows, total);
+	if (nrows < 0)
+		return -1;
+	write_result(rest, f, result, (int)nrows, ncolumns);
+	/* supabase-js asks so for {head: true} when the arguments need a body. */
+	if (f->set && f->composite && rest->prefer.returning == KITH_RETURN_MINIMAL)
+		rest->req->reply.no_body = true;
 	return 0;
 }
 
@@ -95,15 +105,12 @@ call(struct kith_rest *rest, const struct kith_function *f)
 	struct kith_request *req = rest->req;
 	struct kith_query_string qs = *rest->query;
 	const char *body = rest->has_body ? req->body : NULL;
-	bool rows = f->set && f->composite;
-	bool count = rest->prefer.count && rows;
-	bool checked = req->method == KITH_POST && f->is_volatile && rows &&
+	bool counted = rest->prefer.count && f->set;
+	bool checked = req->method == KITH_POST && f->is_volatile && !f->is_void &&
 	    (rest->prefer.max_affected >= 0 || rest->media.form == KITH_MEDIA_OBJECT);
 	struct kith_range range;
-	struct kith_sql *sql[2];
-	const PGresult *results[2];
-	long nrows, total = -1;
-	bool cut = false;
+	struct kith_sql *sql;
+	const PGresult *result;
 
 	rest->transaction.read_only = req->method != KITH_POST || !f->is_volatile;
 	if (rest->prefer.max_affected >= 0 && !f->set) {
@@ -112,15 +119,10 @@ call(struct kith_rest *rest, const struct kith_function *f)
 	}
 	if (kith_rest_range(rest, &qs.query, &range))
 		return -1;
-	sql[0] = kith_plan_call(req, rest->catalog, f, &qs, body, &rest->body, kith_settings.max_rows);
-	if (!sql[0])
+	sql = kith_plan_call(req, rest->catalog, f, &qs, body, &rest->body, kith_settings.max_rows, counted);
+	if (!sql)
 		return -1;
-	/* Calling a volatile function once more to count would do its work twice. */
-	count = count && !f->is_volatile;
-	if (count && !(sql[1] = kith_plan_call_count(req, rest->catalog, f, &qs, body, &rest->body)))
-		return -1;
-	if (kith_db_run(req, &rest->transaction, sql, count ? 2 : 1, results, checked ? kith_rest_check_affected : NULL,
-		rest))
+	if (kith_db_run(req, &rest->transaction, &sql, 1, &result, checked ? kith_rest_check_affected : NULL, rest))
 		return -1;
 	kith_prefer_applied(req, &rest->prefer, 1 << KITH_PREFER_COUNT | 1 << KITH_PREFER_HANDLING |
 	    1 << KITH_PREFER_TIMEZONE | 1 << KITH_PREFER_MAX_AFFECTED);
@@ -128,25 +130,7 @@ call(struct kith_rest *rest, const struct kith_function *f)
 		req->reply.status = 204;
 		return 0;
 	}
-	if (!f->composite)
-		return answer_values(rest, results[0], f->set);
-	if (!f->set)
-		return answer_object(rest, results[0]);
-	nrows = PQntuples(results[0]);
-	if (kith_settings.max_rows && nrows > kith_settings.max_rows) {
-		nrows = kith_settings.max_rows;
-		cut = true;
-	}
-	if (count)
-		total = strtol(PQgetvalue(results[1], 0, 0), NULL, 10);
-	else if (rest->prefer.count && !cut && range.limit < 0)
-		total = range.offset + nrows;
-	if (kith_rest_answer_read(rest, results[0], &range, nrows, total, cut))
-		return -1;
-	/* supabase-js asks so for {head: true} when the arguments need a body. */
-	if (rest->prefer.returning == KITH_RETURN_MINIMAL)
-		req->reply.no_body = true;
-	return 0;
+	return answer(rest, f, result, range.offset, counted);
 }
 
 int

@@ -45,12 +45,10 @@ read_rows(struct kith_rest *rest, const struct kith_relation *relation)
 	struct kith_range range;
 	struct kith_sql *sql[2];
 	const PGresult *results[2];
-	const PGresult *page = NULL, *count = NULL;
 	/* HEAD with a count asks for numbers only: the rows need not be read. */
 	bool count_only = req->method == KITH_HEAD && rest->prefer.count;
 	long nrows, total = -1;
 	int n = 0;
-	bool cut = false;
 
 	if (kith_rest_range(rest, &query, &range))
 		return -1;
@@ -61,28 +59,19 @@ read_rows(struct kith_rest *rest, const struct kith_relation *relation)
 	rest->transaction.read_only = true;
 	if (kith_db_run(req, &rest->transaction, sql, n, results, NULL, NULL))
 		return -1;
-	if (!count_only)
-		page = results[0];
 	if (rest->prefer.count)
-		count = results[n - 1];
-	if (count)
-		total = strtol(PQgetvalue(count, 0, 0), NULL, 10);
-	if (page) {
-		nrows = PQntuples(page);
-		/* The planner asks for one row more than the cap, so as to know that there is more. */
-		if (kith_settings.max_rows && nrows > kith_settings.max_rows) {
-			nrows = kith_settings.max_rows;
-			cut = true;
-		}
-	} else {
-		nrows = page_rows(&range, total);
-	}
-	/* Rows may have come between the page and its count. */
-	if (count && nrows && total < range.offset + nrows)
-		total = range.offset + nrows;
+		total = strtol(PQgetvalue(results[n - 1], 0, 0), NULL, 10);
 	kith_prefer_applied(req, &rest->prefer, 1 << KITH_PREFER_COUNT | 1 << KITH_PREFER_HANDLING |
 	    1 << KITH_PREFER_TIMEZONE | 1 << KITH_PREFER_TX);
-	return kith_rest_answer_read(rest, page, &range, nrows, total, cut);
+	nrows = count_only ? page_rows(&range, total) : PQntuples(results[0]);
+	nrows = kith_rest_answer_page(rest, range.offset, nrows, total);
+	if (nrows < 0)
+		return -1;
+	if (count_only)
+		kith_reply_header(req, "Content-Type", "%s", rest->media.content_type);
+	else
+		kith_rest_write_rows(rest, results[0], (int)nrows, PQnfields(results[0]));
+	return 0;
 }
 
 static struct kith_sql *

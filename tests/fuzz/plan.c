@@ -19,12 +19,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct kith_catalog *catalog;
 
 static const char *const words[] = {
-	"all", "and", "any", "as", "asc", "bigint", "bool", "boolean", "by", "bytea", "cast", "character",
+	"all", "and", "any", "as", "asc", "bigint", "bool", "boolean", "by", "bytea", "c", "cast", "character",
 	"coalesce", "count", "cross", "date", "decimal", "desc", "distinct", "double", "exists", "extensions",
 	"false", "first", "float4", "float8", "from", "ilike", "inet", "inner", "int", "int2", "int4", "int8",
-	"integer", "interval", "is", "join", "json", "json_agg", "jsonb", "label", "last", "lateral", "left",
-	"like", "limit", "mood", "not", "null", "nulls", "numeric", "offset", "on", "or", "order",
-	"phraseto_tsquery", "plainto_tsquery", "precision", "public", "r", "real", "regconfig", "row_to_json",
+	"integer", "interval", "is", "join", "json", "json_agg", "jsonb", "kith_called", "label", "last", "lateral",
+	"left", "like", "limit", "materialized", "mood", "not", "null", "nulls", "numeric", "offset", "on", "or", "order",
+	"p", "phraseto_tsquery", "plainto_tsquery", "precision", "public", "r", "real", "regconfig", "row_to_json",
 	"select", "smallint", "text", "time", "timestamp", "timestamptz", "timetz", "to_json", "to_jsonb",
 	"to_tsquery", "to_tsvector", "true", "tsvector", "unknown", "uuid", "varchar", "variadic", "varying",
 	"vector_in", "vector_out", "websearch_to_tsquery", "where", "with", "without", "zone", NULL
@@ -184,8 +184,7 @@ plan(struct kith_request *req, unsigned what)
 		const struct kith_function *f = &catalog->functions[what % n];
 		const char *body = f->narguments && !*f->arguments[0].name ? "[]" : NULL;
 
-		return count ? kith_plan_call_count(req, catalog, f, qs, body, NULL)
-			     : kith_plan_call(req, catalog, f, qs, body, NULL, 100);
+		return kith_plan_call(req, catalog, f, qs, body, NULL, 100, count);
 	}
 	return count ? kith_plan_count(req, catalog, &catalog->relations[what % n - nfunctions], &qs->query)
 		     : kith_plan_read(req, catalog, &catalog->relations[what % n - nfunctions], &qs->query, 100);

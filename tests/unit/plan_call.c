@@ -8,22 +8,22 @@
 /* clang-format off */
 static const struct plan_case values_cases[] = {
 	{ "POST rpc/add_them", "{\"a\":1,\"b\":2}",
-	    "select `public`.`add_them`(`a` => a.`a`, `b` => a.`b`) as `add_them` from json_to_record($1) "
-	    "as a(`a` integer, `b` integer) [{\"a\":1,\"b\":2}]" },
+	    "select t0.`add_them` from (select `public`.`add_them`(`a` => a.`a`, `b` => a.`b`) as `add_them`"
+	    " from json_to_record($1) as a(`a` integer, `b` integer)) as t0 [{\"a\":1,\"b\":2}]" },
 	{ "POST rpc/add_them", "{\"a\":1}",
-	    "select `public`.`add_them`(`a` => a.`a`) as `add_them` from json_to_record($1) as a(`a` "
-	    "integer) [{\"a\":1}]" },
+	    "select t0.`add_them` from (select `public`.`add_them`(`a` => a.`a`) as `add_them` from "
+	    "json_to_record($1) as a(`a` integer)) as t0 [{\"a\":1}]" },
 	{ "POST rpc/words?limit=1", NULL,
-	    "select `public`.`words`() as `words` limit $1 [1]" },
+	    "select t0.`words` from (select `public`.`words`() as `words`) as t0 limit $1 [1]" },
 	{ "POST rpc/nothing", NULL,
-	    "select `public`.`nothing`() as `nothing`" },
+	    "select t0.`nothing` from (select `public`.`nothing`() as `nothing`) as t0" },
 	{ "POST rpc/rec", NULL,
-	    "select to_json(`public`.`rec`()) as `rec`" },
+	    "select to_json(t0.`rec`) as `rec` from (select `public`.`rec`() as `rec`) as t0" },
 	{ "POST rpc/words", "null",
-	    "select `public`.`words`() as `words` limit $1 [100]" },
-	{ "POST rpc/add_them?select=a&order=b", "{\"a\":1}",
-	    "select `public`.`add_them`(`a` => a.`a`) as `add_them` from json_to_record($1) as a(`a` "
-	    "integer) [{\"a\":1}]" },
+	    "select t0.`words` from (select `public`.`words`() as `words`) as t0 limit $1 [101]" },
+	{ "POST rpc/words?select=a&words=gt.a&order=words.desc", NULL,
+	    "select t0.`words` from (select `public`.`words`() as `words`) as t0 where t0.`words` > $1 order by "
+	    "t0.`words` desc limit $2 [a|101]" },
 	{ "POST rpc/add_them?a=eq.1", "{\"a\":1}",
 	    "400 42703 column add_them.a does not exist" },
 };
@@ -54,21 +54,32 @@ static const struct plan_case rows_cases[] = {
 	    "`public`.`near`(`query` => extensions.vector_in(a.`query` #>> '{}'), `k` => a.`k`) as "
 	    "t0 limit $2 [{\"query\":[1,2],\"k\":2}|101]" },
 	{ "count rpc/chats_of?person=x&id=gt.1&select=id,notes!inner(id)", NULL,
-	    "select count(*) from `public`.`chats_of`(`person` => $1::uuid) as t0 where t0.`id` > "
-	    "$2 and exists (select from `public`.`notes` as t1 where t1.`chat_id` = t0.`id`) [x|1]" },
-	{ "count rpc/words", NULL,
-	    "select count(*) from (select `public`.`words`() as `words`) as t0" },
+	    "with kith_called as materialized (select t0.*, true as `kith.found` from "
+	    "`public`.`chats_of`(`person` => $1::uuid) as t0) select p.*, c.* from (select count(*) from "
+	    "kith_called as t0 where t0.`id` > $2 and exists (select from `public`.`notes` as t1 where "
+	    "t1.`chat_id` = t0.`id`)) as c left join (select t0.`id`, coalesce(e1.`rows`, '[]') as `notes`, "
+	    "t0.`kith.found` from kith_called as t0 inner join lateral (select json_agg(r) as `rows` from "
+	    "(select t1.`id` from `public`.`notes` as t1 where t1.`chat_id` = t0.`id` limit $3) as r) as e1 on "
+	    "e1.`rows` is not null where t0.`id` > $4 limit $5) as p on true [x|1|100|1|101]" },
+	{ "count rpc/words?limit=1", NULL,
+	    "with kith_called as materialized (select t0.*, true as `kith.found` from (select "
+	    "`public`.`words`() as `words`) as t0) select p.*, c.* from (select count(*) from kith_called as t0) "
+	    "as c left join (select t0.`words`, t0.`kith.found` from kith_called as t0 limit $1) as p on true [1]" },
 };
 
 static const struct plan_case arguments_of_a_GET_cases[] = {
 	{ "GET rpc/add_them?a=1&b=2", NULL,
-	    "select `public`.`add_them`(`a` => $1::integer, `b` => $2::integer) as `add_them` [1|2]" },
+	    "select t0.`add_them` from (select `public`.`add_them`(`a` => $1::integer, `b` => $2::integer) "
+	    "as `add_them`) as t0 [1|2]" },
 	{ "GET rpc/add_them?a=1&a=5", NULL,
-	    "select `public`.`add_them`(`a` => $1::integer) as `add_them` [5]" },
+	    "select t0.`add_them` from (select `public`.`add_them`(`a` => $1::integer) as `add_them`) as t0 "
+	    "[5]" },
 	{ "GET rpc/sum_all?xs=1&xs=2", NULL,
-	    "select `public`.`sum_all`(variadic `xs` => $1::integer[]) as `sum_all` [{\"1\",\"2\"}]" },
+	    "select t0.`sum_all` from (select `public`.`sum_all`(variadic `xs` => $1::integer[]) as "
+	    "`sum_all`) as t0 [{\"1\",\"2\"}]" },
 	{ "GET rpc/sum_all?xs=1", NULL,
-	    "select `public`.`sum_all`(variadic `xs` => $1::integer[]) as `sum_all` [{\"1\"}]" },
+	    "select t0.`sum_all` from (select `public`.`sum_all`(variadic `xs` => $1::integer[]) as "
+	    "`sum_all`) as t0 [{\"1\"}]" },
 	{ "GET rpc/near?query=[1]&select=id", NULL,
 	    "select t0.`id` from `public`.`near`(`query` => extensions.vector_in($1)) as t0 limit "
 	    "$2 [[1]|101]" },
@@ -79,7 +90,7 @@ static const struct plan_case arguments_of_a_GET_cases[] = {
 
 static const struct plan_case whole_bodies_cases[] = {
 	{ "POST rpc/whole", "[1,{\"a\":2}]",
-	    "select `public`.`whole`($1::json) as `whole` [[1,{\"a\":2}]]" },
+	    "select t0.`whole` from (select `public`.`whole`($1::json) as `whole`) as t0 [[1,{\"a\":2}]]" },
 	{ "POST rpc/add_them", "[1]",
 	    "400 PGRST102 Arguments are the members of one JSON object" },
 	{ "POST rpc/nowhere", "[1]",
@@ -87,18 +98,19 @@ static const struct plan_case whole_bodies_cases[] = {
 	    "cache; Searched for the function public.nowhere without parameters or with a single unnamed "
 	    "json/jsonb parameter, but no matches were found in the schema cache." },
 	{ "POST rpc/whole", "{\"a\":2}",
-	    "select `public`.`whole`($1::json) as `whole` [{\"a\":2}]" },
+	    "select t0.`whole` from (select `public`.`whole`($1::json) as `whole`) as t0 [{\"a\":2}]" },
 	{ "POST rpc/whole", NULL,
-	    "select `public`.`whole`($1::json) as `whole` [null]" },
+	    "select t0.`whole` from (select `public`.`whole`($1::json) as `whole`) as t0 [null]" },
 	{ "POST rpc/sum_all", "{\"xs\":[1,2]}",
-	    "select `public`.`sum_all`(variadic `xs` => a.`xs`) as `sum_all` from json_to_record($1) "
-	    "as a(`xs` integer[]) [{\"xs\":[1,2]}]" },
+	    "select t0.`sum_all` from (select `public`.`sum_all`(variadic `xs` => a.`xs`) as `sum_all` from "
+	    "json_to_record($1) as a(`xs` integer[])) as t0 [{\"xs\":[1,2]}]" },
 };
 
 static const struct plan_case choosing_cases[] = {
 	{ "POST rpc/say", "{\"words\":\"a\",\"loud\":true}",
-	    "select `public`.`say`(`words` => a.`words`, `loud` => a.`loud`) as `say` from json_to_record($1) "
-	    "as a(`words` text, `loud` boolean) [{\"words\":\"a\",\"loud\":true}]" },
+	    "select t0.`say` from (select `public`.`say`(`words` => a.`words`, `loud` => a.`loud`) as `say` "
+	    "from json_to_record($1) as a(`words` text, `loud` boolean)) as t0 "
+	    "[{\"words\":\"a\",\"loud\":true}]" },
 	{ "POST rpc/say", "{\"words\":\"a\"}",
 	    "300 PGRST203 Could not choose the best candidate function between: public.say(words => "
 	    "text), public.say(words => text, loud => boolean); Try renaming the parameters or the "
@@ -176,7 +188,7 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		unit_that("a function that returns values is called in the select list", values),
+		unit_that("values are rows of one column, named as the function", values),
 		unit_that("the rows of a function can be shaped, filtered, embedded into and counted", rows),
 		unit_that("arguments of a GET are parameters cast to their type", arguments_of_a_GET),
 		unit_that("a function of one unnamed json argument gets the whole body", whole_bodies),

@@ -55,8 +55,7 @@ plan_call(struct kith_request *req, const char *schema, const char *name, const 
 	    get);
 	if (!f)
 		return NULL;
-	return count ? kith_plan_call_count(req, plan_catalog, f, qs, body, scan)
-		     : kith_plan_call(req, plan_catalog, f, qs, body, scan, PLAN_CAP);
+	return kith_plan_call(req, plan_catalog, f, qs, body, scan, PLAN_CAP, count);
 }
 
 static inline struct kith_sql *
