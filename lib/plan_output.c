@@ -19,7 +19,7 @@ write_as(struct kith_plan *plan, const char *name)
 static bool
 wants_to_json(const struct kith_node *node, enum kith_form form)
 {
-	return !node->parent && form == KITH_FORM_TO_JSON;
+	return !node->parent && !node->query->as_text && form == KITH_FORM_TO_JSON;
 }
 
 static void

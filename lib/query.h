@@ -129,6 +129,7 @@ struct kith_query {
 	struct kith_order *order;
 	const char *limit;		/* decimal text, "0" upwards; NULL when absent */
 	const char *offset;
+	bool as_text;			/* for CSV, set by the caller: values as PostgreSQL writes them, not as JSON */
 };
 
 struct kith_argument {

@@ -142,6 +142,7 @@ kith_rest_rpc(struct kith_rest *rest)
 
 	if (!(rest->query = kith_query_parse(req, get)))
 		return -1;
+	rest->query->query.as_text = rest->media.form == KITH_MEDIA_CSV;
 	if (!get && check_body(rest))
 		return -1;
 	if (!rest->catalog && !(rest->catalog = kith_catalog_get(req)))

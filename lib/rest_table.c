@@ -193,6 +193,7 @@ kith_rest_table(struct kith_rest *rest)
 
 	if (!(rest->query = kith_query_parse(req, false)))
 		return -1;
+	rest->query->query.as_text = rest->media.form == KITH_MEDIA_CSV;
 	if (writes && check_body(rest))
 		return -1;
 	if (!rest->catalog && !(rest->catalog = kith_catalog_get(req)))

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Forms of an answer: nulls=stripped at every depth.
+# Forms of an answer: nulls=stripped at every depth, and CSV as PostgreSQL writes text.
 
 use v5.36;
 use utf8;
@@ -23,6 +23,7 @@ insert into public.${x}_kids values (1, 1, '{"x": null}', null), (2, 1, null, 'k
 grant select, insert on public.$x, public.${x}_kids to authenticated;
 SQL
 my @stripped = (Accept => 'application/vnd.pgrst.array+json;nulls=stripped');
+my @csv = (Accept => 'text/csv');
 my $path = "/rest/v1/$x";
 
 is_text $ana->get("$path?select=id,doc,raw,name&id=eq.1", @stripped), 200,
@@ -37,5 +38,13 @@ is_json $ana->get("/rest/v1/${x}_kids?select=id,parent:$x(id,name)&order=id", @s
 is_json $ana->post("${path}_kids?select=id,name,parent:$x(name)", { id => 3, parent => 1 }, Accept => 'application/vnd.pgrst.object+json;nulls=stripped', Prefer => 'return=representation'), 201,
   { id => 3, parent => {} }, 'after a write as well';
 is_text $ana->get("$path?select=doc->b&id=eq.1"), 200, '[{"b":null}]', 'unasked nothing is stripped';
+
+is_text $ana->get("$path?select=id,tags,moods,pair,pairs&order=id", @csv), 200,
+  qq(id,tags,moods,pair,pairs\n1,"{a,""b c"",NULL}","{sad,""very happy""}","(1,)","{""(1,x)""}"\n2,,{},,), 'arrays and composites in CSV are PostgreSQL\'s text';
+is_text $ana->get("$path?select=t:tags&id=eq.1", @csv), 200, qq(t\n"{a,""b c"",NULL}"), 'renamed as well';
+is_text $ana->get("$path?select=tags->0,doc->a&id=eq.1", @csv), 200, qq(tags,a\n"""a""",1), 'a path into one gives JSON';
+is_text $ana->get("/rest/v1/${x}_kids?select=id,...$x(tags,moods)&id=eq.1", @csv), 200, qq(id,tags,moods\n1,"{a,""b c"",NULL}","{sad,""very happy""}"), 'what is hoisted is text too';
+is_text $ana->get("/rest/v1/${x}_kids?select=id,$x(tags)&id=eq.1", @csv), 200, qq(id,$x\n1,"{""tags"":[""a"",""b c"",null]}"), 'an embed stays JSON';
+is_text $ana->post("$path?select=id,tags", { id => 3, tags => ['n'] }, @csv, Prefer => 'return=representation'), 201, "id,tags\n3,{n}", 'what a write returns';
 
 done_testing;
