@@ -45,7 +45,6 @@ static int
 fail_lost(struct run *run)
 {
 	if (run->timed_out) {
-		kith_connection_cancel(run->c);
 		kith_fail(run->req, 504, "57014", "canceling statement due to statement timeout");
 	} else {
 		kith_fail(run->req, 503, "PGRST001", "Database connection lost");
@@ -249,7 +248,7 @@ kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct k
     const PGresult **results, int (*check)(struct kith_request *req, const PGresult **results, void *arg), void *arg)
 {
 	const struct kith_sql *begin = kith_preamble(req, t);
-	long timeout_ms = kith_settings.statement_timeout;
+	long timeout_ms = kith_preamble_timeout(req->identity);
 	int rc = -1;
 
 	for (int tries = 0; tries < 3; tries++) {

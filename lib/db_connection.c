@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@
 #define MAX_REQUESTS 10000
 
 #define CONNECT_TIMEOUT "3" /* seconds */
+#define GREET_TIMEOUT (3 * SECOND)
+#define CANCEL_TIMEOUT 1 /* seconds */
 
 static struct kith_connection api = { .login = "kith_api" };
 static struct kith_connection service = { .login = "kith_service" };
@@ -81,23 +84,105 @@ refuse(struct kith_request *req, const char *why)
 	return kith_fail_log(req, "connection: %.*s", n > 300 ? 300 : (int)n, why);
 }
 
+/* PQcancel() waits until the server has closed its side, and a frozen one never does: hence a thread. */
+static void *
+send_cancel(void *arg)
+{
+	PGcancel *request = arg;
+	char why[256];
+
+	PQcancel(request, why, sizeof(why));
+	PQfreeCancel(request);
+	return NULL;
+}
+
+/* -1 when the server does not take it within a second: then the connection is of no use either. */
+static int
+cancel(struct kith_connection *c)
+{
+	PGcancel *request = PQgetCancel(c->pg);
+	struct timespec end;
+	pthread_t thread;
+
+	if (!request || pthread_create(&thread, NULL, send_cancel, request)) {
+		PQfreeCancel(request);
+		return -1;
+	}
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += CANCEL_TIMEOUT;
+	if (!pthread_timedjoin_np(thread, NULL, &end))
+		return 0;
+	pthread_detach(thread);
+	kith_log(KITH_LOG_WARNING, "could not cancel a statement: the server does not answer");
+	return -1;
+}
+
+PGresult *
+kith_connection_result(struct kith_request *req, struct kith_connection *c, int64_t deadline_us,
+    bool cancel_when_abandoned, bool *lost, bool *timed_out)
+{
+	bool cancelled = false;
+
+	*lost = false;
+	*timed_out = false;
+	for (;;) {
+		int unsent = PQflush(c->pg);
+		int64_t left = (deadline_us - kith_now_us() + 999) / 1000;
+		bool watch = cancel_when_abandoned && !cancelled && req->fd >= 0;
+		struct pollfd p[] = {
+			{ .fd = PQsocket(c->pg), .events = (short)(unsent == 1 ? POLLIN | POLLOUT : POLLIN) },
+			{ .fd = watch ? req->fd : -1, .events = POLLRDHUP },
+		};
+
+		if (unsent < 0)
+			break;
+		if (!unsent && !PQisBusy(c->pg))
+			return PQgetResult(c->pg);
+		if (left <= 0) {
+			if (!cancelled)
+				cancel(c);
+			*timed_out = true;
+			break;
+		}
+		if (poll(p, 2, (int)left) < 0 && errno != EINTR)
+			break;
+		if (p[1].revents) {
+			cancelled = true;
+			if (cancel(c)) {
+				*timed_out = true;
+				break;
+			}
+		}
+		if (p[0].revents & ~POLLOUT && !PQconsumeInput(c->pg))
+			break;
+	}
+	*lost = true;
+	return NULL;
+}
+
 /*
- * LISTEN goes first: a change of the schema from here on is heard.  What
- * changed before is told by the version, so that a connection reopened after
- * an idle minute need not read the whole catalog again.
+ * LISTEN is committed first: a change of the schema from here on is heard.
+ * What changed before is told by the version, so that a connection reopened
+ * after an idle minute need not read the whole catalog again.
  */
 static int
 greet(struct kith_request *req, struct kith_connection *c)
 {
-	PGresult *result = PQexec(c->pg, "listen kith; select last_value from kith.schema_version");
-	int rc = 0;
+	static const char sql[] = "begin; listen kith; commit; select last_value from kith.schema_version";
+	int64_t deadline_us = kith_now_us() + GREET_TIMEOUT;
+	bool lost = !PQsendQuery(c->pg, sql), timed_out = false, known = false;
+	PGresult *result;
 
-	if (PQresultStatus(result) == PGRES_TUPLES_OK)
-		kith_catalog_version(strtoll(PQgetvalue(result, 0, 0), NULL, 10));
-	else
-		rc = refuse(req, PQerrorMessage(c->pg));
-	PQclear(result);
-	return rc;
+	while (!lost && (result = kith_connection_result(req, c, deadline_us, false, &lost, &timed_out))) {
+		if (PQresultStatus(result) == PGRES_TUPLES_OK) {
+			kith_catalog_version(strtoll(PQgetvalue(result, 0, 0), NULL, 10));
+			known = true;
+		}
+		PQclear(result);
+	}
+	if (lost || !known)
+		return refuse(req, timed_out ? "the server does not answer" : PQerrorMessage(c->pg));
+	return 0;
 }
 
 static int
@@ -116,7 +201,7 @@ open_connection(struct kith_request *req, struct kith_connection *c)
 	c->pg = PQconnectdbParams(keywords, values, 1);
 	if (PQstatus(c->pg) == CONNECTION_OK) {
 		PQsetNoticeReceiver(c->pg, ignore_notice, NULL);
-		if (!greet(req, c) && !PQsetnonblocking(c->pg, 1) && PQenterPipelineMode(c->pg)) {
+		if (!PQsetnonblocking(c->pg, 1) && !greet(req, c) && PQenterPipelineMode(c->pg)) {
 			c->opened_us = c->used_us = kith_now_us();
 			c->requests = 0;
 			return 0;
@@ -194,55 +279,6 @@ kith_connection_forget(struct kith_connection *c, struct kith_statement *s)
 	/* The slot stays: taking it out would break the chain of those behind it. */
 	s->prepared = false;
 	snprintf(s->name, sizeof(s->name), "s%u", ++c->names);
-}
-
-void
-kith_connection_cancel(struct kith_connection *c)
-{
-	char why[256];
-	PGcancel *cancel = PQgetCancel(c->pg);
-
-	if (cancel && !PQcancel(cancel, why, sizeof(why)))
-		kith_log(KITH_LOG_WARNING, "could not cancel a statement: %s", why);
-	PQfreeCancel(cancel);
-}
-
-PGresult *
-kith_connection_result(struct kith_request *req, struct kith_connection *c, int64_t deadline_us,
-    bool cancel_when_abandoned, bool *lost, bool *timed_out)
-{
-	bool cancelled = false;
-
-	*lost = false;
-	*timed_out = false;
-	for (;;) {
-		int unsent = PQflush(c->pg);
-		int64_t left = (deadline_us - kith_now_us() + 999) / 1000;
-		bool watch = cancel_when_abandoned && !cancelled && req->fd >= 0;
-		struct pollfd p[] = {
-			{ .fd = PQsocket(c->pg), .events = (short)(unsent == 1 ? POLLIN | POLLOUT : POLLIN) },
-			{ .fd = watch ? req->fd : -1, .events = POLLRDHUP },
-		};
-
-		if (unsent < 0)
-			break;
-		if (!unsent && !PQisBusy(c->pg))
-			return PQgetResult(c->pg);
-		if (left <= 0) {
-			*timed_out = true;
-			break;
-		}
-		if (poll(p, 2, (int)left) < 0 && errno != EINTR)
-			break;
-		if (p[1].revents) {
-			kith_connection_cancel(c);
-			cancelled = true;
-		}
-		if (p[0].revents & ~POLLOUT && !PQconsumeInput(c->pg))
-			break;
-	}
-	*lost = true;
-	return NULL;
 }
 
 void

@@ -47,13 +47,10 @@ void kith_connection_forget(struct kith_connection *c, struct kith_statement *s)
 /*
  * The next result of the pipeline, waiting until deadline_us.  NULL is libpq's
  * NULL, the end of one statement.  *lost is set, and NULL returned, when the
- * connection died or the deadline passed (then *timed_out as well).  A read
- * whose caller has hung up is cancelled.
+ * connection died or the deadline passed (then *timed_out as well, and the
+ * statement was cancelled).  A read whose caller has hung up is cancelled.
  */
 PGresult *kith_connection_result(struct kith_request *req, struct kith_connection *c, int64_t deadline_us,
     bool cancel_when_abandoned, bool *lost, bool *timed_out);
-
-/* Asks PostgreSQL to stop what the connection is running. */
-void kith_connection_cancel(struct kith_connection *c);
 
 #endif

@@ -76,12 +76,17 @@ set(struct kith_sql *q, const char *value)
 	kith_sql_text(q, ", true)");
 }
 
+long
+kith_preamble_timeout(const struct kith_identity *who)
+{
+	return who->role == KITH_ANON ? kith_settings.statement_timeout_anon : kith_settings.statement_timeout;
+}
+
 struct kith_sql *
 kith_preamble(struct kith_request *req, const struct kith_transaction *t)
 {
 	struct kith_sql *q = kith_sql_new(req->arena);
 	const struct kith_identity *who = req->identity;
-	long timeout = who->role == KITH_ANON ? kith_settings.statement_timeout_anon : kith_settings.statement_timeout;
 
 	kith_sql_text(q, "select ");
 	/* First, while the login's own rights are in force. */
@@ -107,7 +112,7 @@ kith_preamble(struct kith_request *req, const struct kith_transaction *t)
 	kith_sql_text(q, ", set_config('search_path', ");
 	set(q, t->search_path);
 	kith_sql_text(q, ", set_config('statement_timeout', ");
-	set(q, kith_format(req->arena, "%ld", timeout));
+	set(q, kith_format(req->arena, "%ld", kith_preamble_timeout(who)));
 	if (t->timezone) {
 		kith_sql_text(q, ", set_config('timezone', ");
 		set(q, t->timezone);

@@ -4,6 +4,7 @@
 #ifndef KITH_PREAMBLE_H
 #define KITH_PREAMBLE_H
 
+struct kith_identity;
 struct kith_request;
 struct kith_sql;
 struct kith_transaction;
@@ -15,5 +16,8 @@ struct kith_transaction;
  * read-only mode.  The text depends on what is set, never on its value.
  */
 struct kith_sql *kith_preamble(struct kith_request *req, const struct kith_transaction *t);
+
+/* Milliseconds that one statement of this caller may take. */
+long kith_preamble_timeout(const struct kith_identity *who);
 
 #endif
