@@ -1,15 +1,16 @@
 // What is measured: Kith and the peer under wrk, PostgreSQL alone under pgbench.
 //
 // Each of kith(), pgbench() and peer() puts load on for some seconds and
-// answers { requests, perSecond, cpu: { GROUP: microseconds per request } },
-// under wrk also { p50, p99 } in microseconds, { refused, failed } in requests.
+// answers { requests, perSecond, cpu: { GROUP: microseconds per request },
+// strangers: share of the machine that others used }; under wrk also { p50, p99 }
+// in microseconds, { refused, failed } in requests.
 
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { anonKey, asPrograms, home, pidOf, programs, token, url, users } from './instance.js';
-import { cpu, cpuOfChildren } from './processes.js';
+import { cpu, cpuOfChildren, cpuOfMachine } from './processes.js';
 import { pgbenchScript } from './statements.js';
 
 const loadScript = fileURLToPath(new URL('load.lua', import.meta.url));
@@ -39,13 +40,14 @@ function run(command, args, options) {
 // Adds to what work() answers how much CPU each group used; each is named by
 // the processes that it descends from.
 async function withCpu(groups, work) {
-	const used = () => Object.entries(groups).map(([name, roots]) => [name, cpu(roots)]);
-	const before = new Map(used());
-	const generator = cpuOfChildren();
+	const used = () => [...Object.entries(groups).map(([name, roots]) => [name, cpu(roots)]), ['load', cpuOfChildren()]];
+	const [before, busy, began] = [new Map(used()), cpuOfMachine(), performance.now()];
 	const result = await work();
+	const spent = used().map(([name, now]) => [name, now - before.get(name)]);
+	const others = cpuOfMachine() - busy - spent.reduce((sum, [, us]) => sum + us, 0);
 
-	result.cpu = Object.fromEntries(used().map(([name, now]) => [name, (now - before.get(name)) / result.requests]));
-	result.cpu.load = (cpuOfChildren() - generator) / result.requests;
+	result.cpu = Object.fromEntries(spent.map(([name, us]) => [name, us / result.requests]));
+	result.strangers = others / ((performance.now() - began) * 1000 * availableParallelism());
 	return result;
 }
 

@@ -58,6 +58,13 @@ export function cpuOfChildren() {
 	return ((Number(fields[13]) + Number(fields[14])) * 1e6) / ticks;
 }
 
+// Microseconds of CPU that the machine has been busy so far, whoever with.
+export function cpuOfMachine() {
+	const [user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0].split(/ +/).slice(1).map(Number);
+
+	return ((user + nice + system + irq + softirq) * 1e6) / ticks;
+}
+
 // Bytes of memory of these processes, what they share counted in parts.
 export function pss(processes) {
 	return kilobytes(processes, 'smaps_rollup', /^Pss: +(\d+)/m) * 1024;
