@@ -169,6 +169,17 @@ kith_catalog_column(const struct kith_relation *r, const char *name)
 	return NULL;
 }
 
+const struct kith_column *
+kith_catalog_field(const struct kith_relation *r, const char *name)
+{
+	const struct kith_column *column = kith_catalog_column(r, name);
+
+	for (const struct kith_computed *c = r->computed; !column && c; c = c->next)
+		if (!strcmp(c->column.name, name))
+			column = &c->column;
+	return column;
+}
+
 size_t
 kith_catalog_relationships(const struct kith_catalog *c, const struct kith_relation *from,
     const struct kith_relationship **first)

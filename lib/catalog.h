@@ -28,12 +28,21 @@ struct kith_type {
 	bool tsvector;
 };
 
+struct kith_function;
+
 struct kith_column {
 	const char *name;
 	struct kith_type type;
 	const char *default_sql;	/* the default's expression, NULL when none */
 	bool not_null;
 	bool generated;		/* generated always: takes no value */
+	const struct kith_function *function;	/* what makes a computed field from a row; NULL for a column */
+};
+
+/* Functions of one row of a table: read like its columns, but never part of "*" and never written. */
+struct kith_computed {
+	struct kith_column column;
+	struct kith_computed *next;
 };
 
 struct kith_relation {
@@ -43,6 +52,7 @@ struct kith_relation {
 	bool has_xmax;		/* an ordinary table: its rows have the system columns */
 	const struct kith_column *columns;
 	size_t ncolumns;
+	struct kith_computed *computed;
 	/* Column names, ends with NULL; empty when none.  A view has its table's where it shows all of it. */
 	const char **primary_key;
 };
@@ -123,6 +133,9 @@ bool kith_catalog_refresh(struct kith_request *req);
 /* NULL when there is none; names are compared byte by byte. */
 const struct kith_relation *kith_catalog_relation(const struct kith_catalog *c, const char *schema, const char *name);
 const struct kith_column *kith_catalog_column(const struct kith_relation *r, const char *name);
+
+/* A column, or else a computed field. */
+const struct kith_column *kith_catalog_field(const struct kith_relation *r, const char *name);
 
 /* Relationships that start at the table: returns how many, *first the first of them. */
 size_t kith_catalog_relationships(const struct kith_catalog *c, const struct kith_relation *from,

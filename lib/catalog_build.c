@@ -95,6 +95,15 @@ type_of(const struct types *types, unsigned oid)
 	return found ? *found : unknown;
 }
 
+struct kith_draft *
+kith_catalog_draft(const struct kith_build *b, unsigned oid)
+{
+	for (size_t i = 0; i < b->ndrafts; i++)
+		if (b->drafts[i].oid == oid)
+			return &b->drafts[i];
+	return NULL;
+}
+
 /* Rows first..end-1 are the columns of one relation. */
 static void
 build_relation(struct kith_build *b, const struct types *types, struct kith_draft *draft, const PGresult *rows,
@@ -202,9 +211,21 @@ build_arguments(struct kith_build *b, const struct types *types, struct kith_fun
 }
 
 static void
+add_computed(struct kith_catalog *c, struct kith_relation *r, const struct kith_function *f)
+{
+	struct kith_computed *computed = kith_new(c->arena, struct kith_computed);
+
+	computed->column.name = f->name;
+	computed->column.type = f->type;
+	computed->column.function = f;
+	computed->next = r->computed;
+	r->computed = computed;
+}
+
+static void
 build_functions(struct kith_build *b, const struct types *types, const PGresult *rows)
 {
-	enum { OID, SCHEMA, NAME, SET, TYPE, VOLATILITY, INPUTS, DEFAULTS, RELATION };
+	enum { OID, SCHEMA, NAME, SET, TYPE, VOLATILITY, INPUTS, DEFAULTS, RELATION, ARGUMENT = 12 };
 	const unsigned void_oid = 2278;
 	struct kith_catalog *c = b->catalog;
 	struct kith_function *f;
@@ -213,7 +234,7 @@ build_functions(struct kith_build *b, const struct types *types, const PGresult 
 		c->nfunctions++;
 	f = c->functions = kith_new_array(c->arena, struct kith_function, c->nfunctions);
 	for (int i = 0, end; i < PQntuples(rows); i = end, f++) {
-		unsigned relation = number(rows, i, RELATION);
+		const struct kith_draft *draft;
 
 		end = run_end(rows, i);
 		f->schema = kith_strdup(c->arena, text(rows, i, SCHEMA));
@@ -223,15 +244,17 @@ build_functions(struct kith_build *b, const struct types *types, const PGresult 
 		f->is_volatile = *text(rows, i, VOLATILITY) == 'v';
 		f->type = type_of(types, number(rows, i, TYPE));
 		build_arguments(b, types, f, rows, i, end);
-		for (size_t d = 0; relation && d < b->ndrafts; d++) {
-			if (b->drafts[d].oid != relation)
-				continue;
+		draft = kith_catalog_draft(b, number(rows, i, RELATION));
+		if (draft) {
 			f->composite = true;
-			f->columns = b->drafts[d].relation->columns;
-			f->ncolumns = b->drafts[d].relation->ncolumns;
-			if (b->drafts[d].exposed)
-				f->returns = b->drafts[d].relation;
+			f->columns = draft->relation->columns;
+			f->ncolumns = draft->relation->ncolumns;
+			if (draft->exposed)
+				f->returns = draft->relation;
 		}
+		draft = kith_catalog_draft(b, number(rows, i, ARGUMENT));
+		if (draft && draft->exposed && f->narguments == 1 && !f->set && !f->is_void)
+			add_computed(c, draft->relation, f);
 	}
 }
 

@@ -71,6 +71,9 @@ struct kith_build {
 	size_t ndrafts;
 };
 
+/* By PostgreSQL's number; NULL when there is none. */
+struct kith_draft *kith_catalog_draft(const struct kith_build *b, unsigned oid);
+
 /* From the rows of KITH_CATALOG_KEYS and KITH_CATALOG_VIEWS: origins, primary keys, relationships. */
 void kith_catalog_relate(struct kith_build *b, const PGresult *keys, const PGresult *views);
 

@@ -127,10 +127,11 @@ static void
 functions_query(struct kith_sql *q)
 {
 	kith_sql_text(q, " select f.oid, f.nspname, f.proname, f.proretset, f.prorettype, f.provolatile,"
-	    " f.pronargs, f.pronargdefaults, t.typrelid, a.type, a.mode, a.name"
+	    " f.pronargs, f.pronargdefaults, t.typrelid, a.type, a.mode, a.name, r.typrelid"
 	    " from functions f join pg_type t on t.oid = f.prorettype"
 	    " left join lateral unnest(coalesce(f.proallargtypes, f.proargtypes::oid[]), f.proargmodes, f.proargnames)"
 	    " with ordinality as a (type, mode, name, place) on true"
+	    " left join pg_type r on r.oid = a.type"
 	    " order by f.nspname, f.proname, f.oid, a.place");
 }
 

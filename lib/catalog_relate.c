@@ -70,15 +70,6 @@ read_keys(struct relate *r, const PGresult *rows)
 	}
 }
 
-static struct kith_draft *
-draft_of(struct kith_build *b, unsigned oid)
-{
-	for (size_t i = 0; i < b->ndrafts; i++)
-		if (b->drafts[i].oid == oid)
-			return &b->drafts[i];
-	return NULL;
-}
-
 static size_t
 column_index(const struct kith_draft *draft, int attnum)
 {
@@ -94,7 +85,7 @@ static void
 settle_origin(struct kith_build *b, struct kith_origin *origin)
 {
 	for (int i = 0; i < MAX_VIEWS && origin->table; i++) {
-		const struct kith_draft *below = draft_of(b, origin->table);
+		const struct kith_draft *below = kith_catalog_draft(b, origin->table);
 		size_t column;
 
 		if (!below || !below->origins)
@@ -110,7 +101,7 @@ read_views(struct kith_build *b, const PGresult *rows)
 	enum { VIEW, PLACE, TABLE, COLUMN };
 
 	for (int i = 0; i < PQntuples(rows); i++) {
-		struct kith_draft *view = draft_of(b, number(rows, i, VIEW));
+		struct kith_draft *view = kith_catalog_draft(b, number(rows, i, VIEW));
 		size_t column;
 
 		if (!view)

@@ -182,8 +182,11 @@ write_counted(struct kith_plan *plan, const struct kith_node *root, const struct
 	struct kith_sql *q = plan->q;
 	bool first = true;
 
-	kith_sql_text(q, "with kith_called as materialized (select t0.*, true as \"" KITH_PLAN_FOUND "\" from ");
+	kith_sql_text(q, "with kith_called as materialized (select t0.*, true as \"" KITH_PLAN_FOUND "\"");
+	kith_plan_computed(plan, root, &(bool){ false });
+	kith_sql_text(q, " from ");
 	from_call(plan, root, call);
+	plan->derived = true;
 	kith_sql_text(q, ") select p.*, c.* from (select count(*) from kith_called as t0");
 	kith_plan_conditions(plan, root, root->query->where, &first);
 	kith_plan_inner(plan, root, &first);

@@ -18,7 +18,7 @@ kith_plan_field(struct kith_plan *plan, const struct kith_node *node, const stru
 	if (!column)
 		return NULL;
 	if (!field->path) {
-		kith_plan_name(plan, node, column->name);
+		kith_plan_value(plan, node, column);
 		return column;
 	}
 	kith_sql_text(q, "(");
@@ -26,7 +26,7 @@ kith_plan_field(struct kith_plan *plan, const struct kith_node *node, const stru
 		kith_sql_text(q, "to_jsonb(");
 	if (column->type.form == KITH_FORM_VECTOR)
 		kith_sql_text(q, "extensions.vector_out(");
-	kith_plan_name(plan, node, column->name);
+	kith_plan_value(plan, node, column);
 	if (column->type.form == KITH_FORM_VECTOR)
 		kith_sql_text(q, ")");
 	if (!column->type.json)
@@ -179,7 +179,7 @@ write_config(struct kith_sql *q, const char *config)
 static void
 write_search(struct kith_plan *plan, const struct kith_node *node, const struct kith_condition *c)
 {
-	const struct kith_column *column = kith_catalog_column(node->relation, c->field.name);
+	const struct kith_column *column = kith_catalog_field(node->relation, c->field.name);
 	bool convert = column && (c->field.path || !column->type.tsvector);
 
 	if (convert) {
@@ -254,7 +254,7 @@ write_embed_test(struct kith_plan *plan, const struct kith_node *node, const str
 	const struct kith_node *child = c->field.path ? NULL : kith_plan_child(node, c->field.name);
 	bool null = c->op == KITH_OP_IS && (c->is == KITH_IS_NULL || c->is == KITH_IS_NOT_NULL);
 
-	if (!child || (!null && kith_catalog_column(node->relation, c->field.name)))
+	if (!child || (!null && kith_catalog_field(node->relation, c->field.name)))
 		return false;
 	if (!null) {
 		kith_fail(plan->req, 400, "PGRST120", "Bad operator on the '%s' embedded resource", c->field.name);

@@ -43,6 +43,7 @@ struct kith_plan {
 	/* Writes what stands behind the root's "from", alias t0 included. */
 	void (*from)(struct kith_plan *plan, const struct kith_node *root, const void *arg);
 	const void *from_arg;
+	bool derived;	/* the root's rows come from a subselect, which has its computed fields as columns */
 	const char *also;	/* one more column of the root's rows, behind the selected ones; NULL: none */
 };
 
@@ -61,7 +62,7 @@ const struct kith_node *kith_plan_child(const struct kith_node *node, const char
 /* True when a list that ends with NULL has the name; a NULL list has none. */
 bool kith_plan_is_among(const char *name, const char *const *names);
 
-/* A column by its name; NULL with 400 42703. */
+/* A column or computed field by its name; NULL with 400 42703. */
 const struct kith_column *kith_plan_column(struct kith_plan *plan, const struct kith_relation *r, const char *name);
 
 /* --- plan_filter.c: fields, conditions, order --- */
@@ -82,12 +83,23 @@ void kith_plan_conditions(struct kith_plan *plan, const struct kith_node *node, 
 
 void kith_plan_order(struct kith_plan *plan, const struct kith_node *node);
 
+/* --- plan_computed.c --- */
+
+/* t1."name", or "public"."name"(t1.*) of a computed field. */
+void kith_plan_value(struct kith_plan *plan, const struct kith_node *node, const struct kith_column *column);
+
+/* The computed fields that the root's query mentions, for the select list of a subselect. */
+void kith_plan_computed(struct kith_plan *plan, const struct kith_node *root, bool *first);
+
 /* --- plan_output.c --- */
 
 /* The select list: what is between "select" or "returning" and what follows. */
 void kith_plan_outputs(struct kith_plan *plan, const struct kith_node *node);
 
 /* --- plan_read.c --- */
+
+/* t1 */
+void kith_plan_alias(struct kith_plan *plan, const struct kith_node *node);
 
 /* t1."name" */
 void kith_plan_name(struct kith_plan *plan, const struct kith_node *node, const char *name);

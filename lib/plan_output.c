@@ -34,10 +34,10 @@ write_column(struct kith_plan *plan, const struct kith_node *node, const struct 
 		kith_sql_text(q, "to_json(");
 	else
 		wrapped = false;
-	kith_plan_name(plan, node, column->name);
+	kith_plan_value(plan, node, column);
 	if (wrapped)
 		kith_sql_text(q, ")");
-	if (wrapped || strcmp(key, column->name) != 0)
+	if (wrapped || column->function || strcmp(key, column->name) != 0)
 		write_as(plan, key);
 }
 
@@ -165,7 +165,7 @@ item_form(struct kith_plan *plan, const struct kith_node *node, const struct kit
 		cast = find_cast(plan, item->cast);
 		return cast ? cast->form : KITH_FORM_PLAIN;
 	}
-	column = item->field.path ? NULL : kith_catalog_column(node->relation, item->field.name);
+	column = item->field.path ? NULL : kith_catalog_field(node->relation, item->field.name);
 	return column ? column->type.form : KITH_FORM_PLAIN;
 }
 

@@ -10,8 +10,8 @@
 #include "plan_internal.h"
 #include "request.h"
 
-static void
-write_alias(struct kith_plan *plan, const struct kith_node *node)
+void
+kith_plan_alias(struct kith_plan *plan, const struct kith_node *node)
 {
 	kith_sql_text(plan->q, "t");
 	kith_sql_number(plan->q, node->number);
@@ -20,7 +20,7 @@ write_alias(struct kith_plan *plan, const struct kith_node *node)
 void
 kith_plan_name(struct kith_plan *plan, const struct kith_node *node, const char *name)
 {
-	write_alias(plan, node);
+	kith_plan_alias(plan, node);
 	kith_sql_text(plan->q, ".");
 	kith_sql_ident(plan->q, name);
 }
@@ -56,7 +56,7 @@ kith_plan_embed_from(struct kith_plan *plan, const struct kith_node *node)
 
 	kith_sql_qualified(plan->q, node->relation->schema, node->relation->name);
 	kith_sql_text(plan->q, " as ");
-	write_alias(plan, node);
+	kith_plan_alias(plan, node);
 	if (!junction)
 		return;
 	kith_sql_text(plan->q, ", ");

@@ -17,7 +17,7 @@ is(const char *a, const char *b)
 const struct kith_column *
 kith_plan_column(struct kith_plan *plan, const struct kith_relation *r, const char *name)
 {
-	const struct kith_column *column = kith_catalog_column(r, name);
+	const struct kith_column *column = kith_catalog_field(r, name);
 	const char *near;
 
 	if (column)
@@ -185,7 +185,7 @@ static bool
 is_count(const struct kith_relation *r, const struct kith_item *item)
 {
 	return item->kind == KITH_ITEM_FIELD && !item->field.path && is(item->field.name, "count") &&
-	    !kith_catalog_column(r, "count");
+	    !kith_catalog_field(r, "count");
 }
 
 static struct kith_node *grow(struct kith_plan *plan, struct kith_node *parent, const struct kith_item *item);

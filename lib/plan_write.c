@@ -256,12 +256,15 @@ write_returning(struct kith_plan *plan, const struct kith_node *root, const stru
 		kith_plan_comma(plan, &first);
 		kith_plan_name(plan, root, root->relation->columns[i].name);
 	}
+	if (returning && !s->by_returning)
+		kith_plan_computed(plan, root, &first);
 	if (inserted)
 		write_inserted(plan, root, !returning);
 	if (!returning || s->by_returning)
 		return;
 	kith_sql_text(q, ") ");
 	plan->from = from_written;
+	plan->derived = true;
 	plan->also = inserted ? KITH_PLAN_INSERTED : NULL;
 	kith_plan_select(plan, root, true);
 }
@@ -277,6 +280,9 @@ from_nothing(struct kith_plan *plan, const struct kith_node *root, const void *a
 		kith_plan_comma(plan, &first);
 		kith_plan_name(plan, root, root->relation->columns[i].name);
 	}
+	plan->derived = false;
+	kith_plan_computed(plan, root, &first);
+	plan->derived = true;
 	if (plan->also)
 		kith_sql_text(plan->q, ", true as \"" KITH_PLAN_INSERTED "\"");
 	kith_sql_text(plan->q, " from ");
@@ -289,6 +295,7 @@ static struct kith_sql *
 write_nothing(struct kith_plan *plan, const struct kith_node *root, bool returning, bool inserted)
 {
 	plan->from = from_nothing;
+	plan->derived = true;
 	plan->also = inserted ? KITH_PLAN_INSERTED : NULL;
 	if (returning)
 		kith_plan_select(plan, root, true);

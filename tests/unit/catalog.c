@@ -25,7 +25,7 @@ kith_db_catalog(struct kith_request *req, const struct kith_sql *sql)
 		{ "pg_attrdef", sample_columns, 11 },
 		{ "k.conrelid", sample_keys, 6 },
 		{ "w.ev_action", sample_views, 4 },
-		{ "proargnames", sample_functions, 12 },
+		{ "proargnames", sample_functions, 13 },
 	};
 
 	queries++;

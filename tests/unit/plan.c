@@ -40,6 +40,40 @@ static const struct plan_case what_is_selected_cases[] = {
 	    "select t0.`id` from `other`.`chats` as t0 limit $1 [101]" },
 };
 
+static const struct plan_case computed_fields_cases[] = {
+	{ "GET chats?select=id,shout,s:shout->a&shout=eq.A&order=shout.desc", NULL,
+	    "select t0.`id`, `public`.`shout`(t0.*) as `shout`, (to_jsonb(`public`.`shout`(t0.*))->$1::text) "
+	    "as `s` from `public`.`chats` as t0 where `public`.`shout`(t0.*) = $2 order by "
+	    "`public`.`shout`(t0.*) desc limit $3 [a|A|101]" },
+	{ "GET notes?select=id,chats(shout)&order=chats(shout)", NULL,
+	    "select t0.`id`, row_to_json(e1.*) as `chats` from `public`.`notes` as t0 left join lateral "
+	    "(select `public`.`shout`(t1.*) as `shout` from `public`.`chats` as t1 where t1.`id` = "
+	    "t0.`chat_id`) as e1 on true order by (select `public`.`shout`(t1.*) from `public`.`chats` as t1 "
+	    "where t1.`id` = t0.`chat_id` limit 1) limit $1 [101]" },
+	{ "GET notes?select=id,shout", NULL,
+	    "400 42703 column notes.shout does not exist" },
+	{ "PATCH chats?id=eq.1&shout=eq.A&select=shout", "{\"title\":\"b\"}",
+	    "update `public`.`chats` as t0 set `title` = r.`title` from json_to_record($1) as r(`title` text) "
+	    "where t0.`id` = $2 and `public`.`shout`(t0.*) = $3 returning `public`.`shout`(t0.*) as `shout` "
+	    "[{\"title\":\"b\"}|1|A]" },
+	{ "DELETE chats?or=(id.eq.1,shout.eq.A)&select=id,notes(id)", NULL,
+	    "with kith_written as (delete from `public`.`chats` as t0 where (t0.`id` = $1 or "
+	    "`public`.`shout`(t0.*) = $2) returning t0.`id`, t0.`person_id`, t0.`helper_id`, t0.`title`, "
+	    "t0.`meta`, t0.`created_at`, `public`.`shout`(t0.*) as `shout`) select t0.`id`, "
+	    "coalesce(e1.`rows`, '[]') as `notes` from kith_written as t0 left join lateral (select "
+	    "json_agg(r) as `rows` from (select t1.`id` from `public`.`notes` as t1 where t1.`chat_id` = "
+	    "t0.`id`) as r) as e1 on true [1|A]" },
+	{ "POST chats?select=shout", "[]",
+	    "select t0.`shout` as `shout` from (select t0.`id`, t0.`person_id`, t0.`helper_id`, t0.`title`, "
+	    "t0.`meta`, t0.`created_at`, `public`.`shout`(t0.*) as `shout` from `public`.`chats` as t0 where "
+	    "false) as t0" },
+	{ "count rpc/chats_of?person=x&select=shout&order=shout", NULL,
+	    "with kith_called as materialized (select t0.*, true as `kith.found`, `public`.`shout`(t0.*) as "
+	    "`shout` from `public`.`chats_of`(`person` => $1::uuid) as t0) select p.*, c.* from (select "
+	    "count(*) from kith_called as t0) as c left join (select t0.`shout` as `shout`, t0.`kith.found` "
+	    "from kith_called as t0 order by t0.`shout` limit $2) as p on true [x|101]" },
+};
+
 static const struct plan_case refused_cases[] = {
 	{ "GET chats?select=titel", NULL,
 	    "400 42703 column chats.titel does not exist; Perhaps you meant to reference the column "
@@ -348,6 +382,13 @@ what_is_selected(void **state)
 }
 
 static void
+computed_fields(void **state)
+{
+	(void)state;
+	plan_check(computed_fields_cases);
+}
+
+static void
 refused(void **state)
 {
 	(void)state;
@@ -393,6 +434,7 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		unit_that("a function of a table's row is a field of it, wherever the row is at hand", computed_fields),
 		unit_that("select= lists columns with alias, path, cast and a form that prints as JSON", what_is_selected),
 		unit_that("an unknown column, a cast that is not allowed and an aggregate are refused", refused),
 		unit_that("every operator compares a quoted column with a parameter", filters),

@@ -36,6 +36,7 @@
  *	create function rec() returns record language sql as 'select 1, 2';
  *	create function whole(json) returns json language sql immutable as 'select $1';
  *	create function sum_all(variadic xs int[]) returns bigint language sql immutable as 'select 1::bigint';
+ *	create function shout(chats) returns text language sql immutable as 'select upper($1.title)';
  *	create function near(query extensions.vector, k int default 3) returns setof vectors language sql stable
  *	    as 'select * from vectors';
  *
@@ -148,22 +149,23 @@ static const char sample_views[] =
 	"17588|6|17508|6|\n";
 
 static const char sample_functions[] =
-	"17607|public|add_them|f|23|i|2|1|0|23|~|a|\n"
-	"17607|public|add_them|f|23|i|2|1|0|23|~|b|\n"
-	"17610|public|chats_of|t|17510|s|1|0|17508|2950|~|person|\n"
-	"17617|public|near|t|17578|s|2|1|17576|17467|~|query|\n"
-	"17617|public|near|t|17578|s|2|1|17576|23|~|k|\n"
-	"17613|public|nothing|f|2278|v|0|0|0|~|~|~|\n"
-	"17611|public|numbers|t|2249|s|1|0|0|23|i|upto|\n"
-	"17611|public|numbers|t|2249|s|1|0|0|23|t|n|\n"
-	"17611|public|numbers|t|2249|s|1|0|0|1007|t|squares|\n"
-	"17614|public|rec|f|2249|v|0|0|0|~|~|~|\n"
-	"17608|public|say|f|25|s|1|0|0|25|~|words|\n"
-	"17609|public|say|f|25|s|2|1|0|25|~|words|\n"
-	"17609|public|say|f|25|s|2|1|0|16|~|loud|\n"
-	"17616|public|sum_all|f|20|i|1|0|0|1007|v|xs|\n"
-	"17615|public|whole|f|114|i|1|0|0|114|~|~|\n"
-	"17612|public|words|t|25|s|0|0|0|~|~|~|\n";
+	"17607|public|add_them|f|23|i|2|1|0|23|~|a|0|\n"
+	"17607|public|add_them|f|23|i|2|1|0|23|~|b|0|\n"
+	"17610|public|chats_of|t|17510|s|1|0|17508|2950|~|person|0|\n"
+	"17617|public|near|t|17578|s|2|1|17576|17467|~|query|0|\n"
+	"17617|public|near|t|17578|s|2|1|17576|23|~|k|0|\n"
+	"17613|public|nothing|f|2278|v|0|0|0|~|~|~|~|\n"
+	"17611|public|numbers|t|2249|s|1|0|0|23|i|upto|0|\n"
+	"17611|public|numbers|t|2249|s|1|0|0|23|t|n|0|\n"
+	"17611|public|numbers|t|2249|s|1|0|0|1007|t|squares|0|\n"
+	"17614|public|rec|f|2249|v|0|0|0|~|~|~|~|\n"
+	"17608|public|say|f|25|s|1|0|0|25|~|words|0|\n"
+	"17609|public|say|f|25|s|2|1|0|25|~|words|0|\n"
+	"17609|public|say|f|25|s|2|1|0|16|~|loud|0|\n"
+	"17618|public|shout|f|25|i|1|0|0|17510|~|~|17508|\n"
+	"17616|public|sum_all|f|20|i|1|0|0|1007|v|xs|0|\n"
+	"17615|public|whole|f|114|i|1|0|0|114|~|~|0|\n"
+	"17612|public|words|t|25|s|0|0|0|~|~|~|~|\n";
 
 /* clang-format on */
 
@@ -200,7 +202,7 @@ sample_catalog(void)
 		[KITH_CATALOG_COLUMNS] = sample_result(sample_columns, 11),
 		[KITH_CATALOG_KEYS] = sample_result(sample_keys, 6),
 		[KITH_CATALOG_VIEWS] = sample_result(sample_views, 4),
-		[KITH_CATALOG_FUNCTIONS] = sample_result(sample_functions, 12),
+		[KITH_CATALOG_FUNCTIONS] = sample_result(sample_functions, 13),
 	};
 	struct kith_arena *scratch = kith_arena_new(0);
 	struct kith_catalog *c = kith_catalog_build(scratch, (const PGresult *const *)results);
