@@ -5,6 +5,7 @@ package Kith::Test::Raw;
 # and body apart, which costs 40 ms a POST, and refuses to send what is odd.
 
 use v5.36;
+use Errno ();
 use IO::Select;
 use IO::Socket::INET;
 use Socket qw(IPPROTO_TCP TCP_NODELAY);
@@ -27,7 +28,9 @@ sub send ($self, @bytes) {
 	my $bytes = join '', @bytes;
 	$self->{sent} = substr $bytes, 0, 4096;
 	for (my $at = 0 ; $at < length $bytes ;) {
-		$at += syswrite($self->{socket}, $bytes, 65536, $at) // return 0;
+		my $n = syswrite $self->{socket}, $bytes, 65536, $at;
+		return 0 unless defined $n || $!{EINTR};
+		$at += $n // 0;
 	}
 	return 1;
 }
@@ -43,10 +46,13 @@ sub caller_lines ($self, $client) {
 	return ("Host: $host", map { "$_: $headers{$_}" } grep { defined $headers{$_} } sort keys %headers);
 }
 
+# Reads what has come, waits for it until the deadline.  A signal cuts neither short.
 sub fill ($self) {
-	my $n;
-	if (IO::Select->new($self->{socket})->can_read($self->{deadline} > time ? $self->{deadline} - time : 0)) {
-		$n = sysread $self->{socket}, $self->{buffer}, 65536, length $self->{buffer};
+	my $select = IO::Select->new($self->{socket});
+	while (time < $self->{deadline}) {
+		$select->can_read($self->{deadline} - time) or next;
+		my $n = sysread $self->{socket}, $self->{buffer}, 65536, length $self->{buffer};
+		next if !defined $n && $!{EINTR};
 		$self->{closed} = 1 unless $n;
 		return $n;
 	}
