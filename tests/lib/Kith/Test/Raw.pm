@@ -35,11 +35,12 @@ sub send ($self, @bytes) {
 	return 1;
 }
 
-# Request head: lines without CRLF; Host, apikey and token of the client are added when it is given.
+# The head of a request, from lines without their ends.
 sub head ($self, $first, @lines) {
 	return join('', map { "$_\r\n" } $first, @lines, '');
 }
 
+# Host, keys and request id as a client would send them.
 sub caller_lines ($self, $client) {
 	my ($host) = $self->{k}->url =~ m{^http://([^/]+)};
 	my %headers = $client->headers;
