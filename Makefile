@@ -107,4 +107,4 @@ help:
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make install    into DESTDIR and prefix'
 
--include $(patsubst $(BUILD)/kith-%,$(BUILD)/cgi-bin/%.d,$(PROGRAMS)) $(LIB_OBJS:.o=.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/unit/*.d)
