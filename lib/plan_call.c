@@ -61,7 +61,11 @@ write_record(struct kith_plan *plan, const struct call *call)
 	kith_sql_text(q, ")");
 }
 
-/* What a GET says of one argument: its last value, or all of them as an array for a variadic one. */
+/*
+ * What a GET says of one argument: its last value, or all of them as an array
+ * for a variadic one.  supabase-js does not know which one is variadic and
+ * writes any array as {1,2}.
+ */
 static const char *
 given_value(struct kith_plan *plan, const struct call *call, const struct kith_function_argument *argument)
 {
@@ -74,7 +78,7 @@ given_value(struct kith_plan *plan, const struct call *call, const struct kith_f
 			value = a->value;
 			n++;
 		}
-	if (!argument->variadic)
+	if (!argument->variadic || (n == 1 && *value == '{'))
 		return value;
 	values = kith_new_array(plan->req->arena, const char *, n + 1);
 	n = 0;

@@ -94,7 +94,7 @@ answer(struct kith_rest *rest, const struct kith_function *f, const PGresult *re
 		return -1;
 	write_result(rest, f, result, (int)nrows, ncolumns);
 	/* supabase-js asks so for {head: true} when the arguments need a body. */
-	if (f->set && f->composite && rest->prefer.returning == KITH_RETURN_MINIMAL)
+	if (f->set && rest->prefer.returning == KITH_RETURN_MINIMAL)
 		rest->req->reply.no_body = true;
 	return 0;
 }

@@ -118,6 +118,7 @@ is_text get('one?i=1&select=id,name', Accept => 'text/csv'), 200, "id,name\n1,on
 is story(post('Odd%20Name', { 'Arg One' => 1, 'x.y' => 'w' })), '200 0-0/* "1w"', 'any name is a name';
 is story(get('Odd%20Name?Arg%20One=1&%22x.y%22=w')), '200 0-0/* "1w"', 'in a query it is quoted where it must be';
 is story(get('join?sep=-&list=1&list=2')), '200 0-0/* "1-2"', 'a variadic argument beside another';
+is story(get('join?sep=-&list={1,2}')), '200 0-0/* "1-2"', 'which supabase-js writes as an array literal';
 is_json post('typed', { pair => { id => 1, name => 'x' }, mood => 'sad', moods => [ 'sad', 'very happy' ], span => '[1,3)', docs => [ { a => 1 }, [2] ] }),
   200, { pair => { id => 1, name => 'x' }, mood => 'sad', moods => [ 'sad', 'very happy' ], span => '[1,3)', docs => [ { a => 1 }, [2] ] }, 'objects, enums, arrays of them, ranges and documents as arguments';
 is_json get('typed?pair=(1,x)&mood=sad&moods={sad,"very happy"}&span=[1,3)'), 200,

@@ -80,6 +80,9 @@ static const struct plan_case arguments_of_a_GET_cases[] = {
 	{ "GET rpc/sum_all?xs=1", NULL,
 	    "select t0.`sum_all` from (select `public`.`sum_all`(variadic `xs` => $1::integer[]) as "
 	    "`sum_all`) as t0 [{\"1\"}]" },
+	{ "GET rpc/sum_all?xs={1,2}", NULL,
+	    "select t0.`sum_all` from (select `public`.`sum_all`(variadic `xs` => $1::integer[]) as "
+	    "`sum_all`) as t0 [{1,2}]" },
 	{ "GET rpc/near?query=[1]&select=id", NULL,
 	    "select t0.`id` from `public`.`near`(`query` => extensions.vector_in($1)) as t0 limit "
 	    "$2 [[1]|101]" },
