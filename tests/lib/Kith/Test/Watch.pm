@@ -77,7 +77,7 @@ sub verdict ($self) {
 	my $programs = $self->programs;
 	$instance->halt;
 
-	my (@faults, @lines, @reports);
+	my (@faults, @lines, @reports, $ours);
 	my $all = '';
 	for my $file ($instance->logs) {
 		my $of_program = grep { $_ eq $file } $instance->program_logs;
@@ -95,11 +95,14 @@ sub verdict ($self) {
 			}
 			push @lines, 'longer than 1 KiB: ' . $line if length $line > 1024;
 			next unless ($entry->{id} // '') =~ /^\Q$k->{tag}\E-/;
+			$ours++;
 			my @missing = grep { !exists $entry->{$_} } qw(ts program pid method route status ms);
 			push @lines, "without @missing: $line" if @missing;
 			push @faults, $line if ($entry->{status} // 0) >= 500 && !$self->{allowed}{ $entry->{status} };
 		}
 	}
+	# A check that finds nothing to check must not pass.
+	push @lines, "no line has an id of this file\n" if !$ours && $k->{count} > 20;
 	report($self->{broken}, 'every error is JSON with code and message and tells nothing about the server');    # A10
 	report([ @{ $self->{faults} }, @faults ], 'no 5xx but those provoked');    # A6
 	report(\@lines, 'every log line of a program is one JSON object of 1 KiB at most');    # G2
