@@ -110,8 +110,10 @@ local mixed = {
 	function(user)
 		return request(user, "GET", rest .. "users?select=*", "\r\nAccept: application/vnd.pgrst.object+json")
 	end,
-	function(user)
-		return request(user, "GET", rest .. "messages?select=id&limit=2", "\r\nAccept: text/csv")
+	-- Of one conversation: without a filter, row-level security looks at everybody's.
+	function(user, number)
+		return request(user, "GET", rest .. "messages?select=id&limit=2&conversation_id=eq." .. conversation(number),
+		    "\r\nAccept: text/csv")
 	end,
 	-- Refused: another user's, no uuid, no such column, no grammar, no JSON, no table, no filter.
 	function(user, number)
