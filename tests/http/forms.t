@@ -11,7 +11,8 @@ my $k = Kith::Test->new;
 my ($ana) = $k->users('ana');
 my $x = $k->unique('form');
 $k->later(sub {
-	$k->sql("drop table if exists public.${x}_kids, public.$x;drop type if exists public.${x}_pair, public.${x}_mood");
+	$k->sql("drop table if exists public.${x}_kids, public.$x");
+	$k->sql("drop type if exists public.${x}_pair, public.${x}_mood");
 });
 $k->sql(<<"SQL");
 create type public.${x}_pair as (a int, b text);
