@@ -55,6 +55,7 @@ sub new ($class, %options) {
 		tag => join('-', $file // 'adhoc', $$, substr(int(time * 1000), -6)),
 		later => [],
 		count => 0,
+		owner => $$,
 	}, $class;
 	$self->{watch} = Kith::Test::Watch->new($self);
 	return $current = $self;
@@ -113,6 +114,7 @@ sub claims ($token) {
 }
 
 sub cleanup ($self) {
+	return if $self->{owner} != $$;
 	while (my $code = pop @{ $self->{later} }) {
 		eval { $code->(); 1 } or Test::More::diag("clean-up: $@");
 	}
@@ -127,6 +129,9 @@ sub done_testing () {
 	}
 	return Test::More::done_testing();
 }
+
+# Ctrl-C, a deadline or a closed pipe must not leave an instance behind.
+$SIG{$_} = sub { exit 130 } for qw(INT TERM HUP PIPE);
 
 END {
 	my $status = $?;
