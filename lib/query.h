@@ -129,7 +129,7 @@ struct kith_query {
 	struct kith_order *order;
 	const char *limit;		/* decimal text, "0" upwards; NULL when absent */
 	const char *offset;
-	bool as_text;			/* for CSV, set by the caller: values as PostgreSQL writes them, not as JSON */
+	bool as_text;			/* set by the caller, for CSV: values as PostgreSQL writes them */
 };
 
 struct kith_argument {

@@ -135,13 +135,14 @@ nulls_are_stripped_when_asked(void **state)
 }
 
 static void
-nulls_inside_JSON_are_stripped_at_every_depth(void **state)
+nulls_are_stripped_at_every_depth(void **state)
 {
 	static const char *const cases[][2] = {
 		{ "{\"a\": null, \"b\" : {\"c\":null} , \"d\":[null, {\"e\":null}]}", "{\"b\":{},\"d\":[null,{}]}" },
 		{ "{\"a\":null}", "{}" },
 		{ "{\"a\":1,\"b\":null,\"c\":2}", "{\"a\":1,\"c\":2}" },
-		{ "{\"a\":\"null\",\"\\\"\":\"\\\\\",\"null\":true}", "{\"a\":\"null\",\"\\\"\":\"\\\\\",\"null\":true}" },
+		{ "{\"a\":\"null\",\"\\\"\":\"\\\\\",\"null\":true}",
+		    "{\"a\":\"null\",\"\\\"\":\"\\\\\",\"null\":true}" },
 		{ "[ ]", "[]" },
 		{ "[{}, [], \"\", -1.5e3 , {\"a\" :\n[] }]", "[{},[],\"\",-1.5e3,{\"a\":[]}]" },
 		{ "\"x, y\"", "\"x, y\"" },
@@ -190,7 +191,7 @@ main(void)
 		unit_that("arrays hold the rows asked for", arrays_hold_the_rows_asked_for),
 		unit_that("values stand alone or in an array", values_stand_alone_or_in_an_array),
 		unit_that("nulls are stripped when asked", nulls_are_stripped_when_asked),
-		unit_that("nulls inside JSON are stripped at every depth", nulls_inside_JSON_are_stripped_at_every_depth),
+		unit_that("nulls inside JSON are stripped at every depth", nulls_are_stripped_at_every_depth),
 		unit_that("csv tells null from empty text", csv_tells_null_from_empty_text),
 	};
 
