@@ -5,6 +5,7 @@
 #ifndef KITH_BUF_H
 #define KITH_BUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -15,12 +16,18 @@ struct kith_buf {
 	char *s;	/* the text; moves when it grows */
 	size_t len;	/* bytes, without the terminator */
 	size_t cap;
+	size_t limit;	/* 0: none */
+	bool full;	/* the limit was reached: what was in here is lost */
 };
 
 /* An empty buffer with room for about room bytes (0: a small default). */
 void kith_buf_init(struct kith_buf *b, struct kith_arena *a, size_t room);
 
-/* Makes room for n more bytes and the terminator. */
+/*
+ * Makes room for n more bytes and the terminator.  Where that would pass the
+ * limit, the buffer starts over, empty, and is full: its writers go on as ever,
+ * and who reads it has to look.
+ */
 void kith_buf_grow(struct kith_buf *b, size_t n);
 
 /* The same, so that a writer may fill b->s + b->len itself.  Inline as the next two: rows are made of small pieces. */

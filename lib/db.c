@@ -25,8 +25,8 @@ struct run {
 	bool read_only;
 	bool beginning;	/* the preamble's result is awaited */
 	bool again;	/* trying the whole transaction again is safe and sensible */
-	bool lost;
-	bool timed_out;
+	bool hold;	/* the commit waits until the results are here */
+	enum kith_end end;	/* other than KITH_CAME: the connection is of no more use */
 };
 
 static void
@@ -44,13 +44,16 @@ field(const PGresult *result, int code)
 static int
 fail_lost(struct run *run)
 {
-	if (run->timed_out) {
+	if (!run->end)
+		run->end = KITH_LOST;
+	if (run->end == KITH_TOO_LARGE && (run->read_only || run->hold)) {
+		kith_fail_answer_too_large(run->req);
+	} else if (run->end == KITH_TIMED_OUT) {
 		kith_fail(run->req, 504, "57014", "canceling statement due to statement timeout");
 	} else {
 		kith_fail(run->req, 503, "PGRST001", "Database connection lost");
 		kith_fail_log(run->req, "connection: %.200s", PQerrorMessage(run->c->pg));
 	}
-	run->lost = true;
 	return -1;
 }
 
@@ -88,7 +91,7 @@ fail_sql(struct run *run, const PGresult *result, struct kith_statement *stateme
 	/* A standby where the primary was: the conninfo finds the new one. */
 	if (!strcmp(state, "25006") && !run->read_only) {
 		run->again = true;
-		run->lost = true;
+		run->end = KITH_LOST;
 	}
 	if (run->beginning && !strcmp(state, "PT401"))
 		return fail_session(req, message);
@@ -127,9 +130,8 @@ static const PGresult *
 receive(struct run *run)
 {
 	PGresult *first = NULL, *result;
-	bool lost, timed_out;
 
-	while ((result = kith_connection_result(run->req, run->c, run->deadline_us, run->read_only, &lost, &timed_out))) {
+	while ((result = kith_connection_result(run->req, run->c, run->deadline_us, run->read_only, &run->end))) {
 		if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
 			PQclear(result);
 			return NULL;
@@ -138,8 +140,7 @@ receive(struct run *run)
 		if (!first)
 			first = result;
 	}
-	if (lost) {
-		run->timed_out = timed_out;
+	if (run->end) {
 		fail_lost(run);
 		return NULL;
 	}
@@ -180,16 +181,12 @@ receive_statement(struct run *run, struct kith_statement *statement)
 static int
 finish(struct run *run)
 {
-	bool lost, timed_out;
-
 	for (;;) {
-		PGresult *result = kith_connection_result(run->req, run->c, run->deadline_us, false, &lost, &timed_out);
+		PGresult *result = kith_connection_result(run->req, run->c, run->deadline_us, false, &run->end);
 		ExecStatusType status;
 
-		if (lost) {
-			run->timed_out = timed_out;
+		if (run->end)
 			return fail_lost(run);
-		}
 		if (!result)
 			continue;
 		status = PQresultStatus(result);
@@ -206,6 +203,16 @@ finish(struct run *run)
 }
 
 static int
+check_size(struct kith_request *req, const PGresult **results, int nsql)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < nsql; i++)
+		size += PQresultMemorySize(results[i]);
+	return size > KITH_ANSWER_MAX ? kith_fail_answer_too_large(req) : 0;
+}
+
+static int
 attempt(struct run *run, const struct kith_sql *begin, struct kith_sql *const *sql, int nsql, const PGresult **results,
     int (*check)(struct kith_request *req, const PGresult **results, void *arg), void *arg)
 {
@@ -219,28 +226,35 @@ attempt(struct run *run, const struct kith_sql *begin, struct kith_sql *const *s
 	for (int i = 0; i < nsql; i++)
 		if (send(run, role, sql[i], &statements[i]))
 			return -1;
-	if (!(check ? PQsendFlushRequest(run->c->pg) : PQpipelineSync(run->c->pg)))
+	if (!(run->hold ? PQsendFlushRequest(run->c->pg) : PQpipelineSync(run->c->pg)))
 		return fail_lost(run);
 
 	/* After an error PostgreSQL skips the rest, and so tells of each statement that it was skipped. */
 	run->beginning = true;
 	ok = receive_statement(run, statements[nsql]) && ok;
 	run->beginning = false;
-	for (int i = 0; i < nsql && !run->lost; i++) {
+	for (int i = 0; i < nsql && !run->end; i++) {
 		results[i] = receive_statement(run, statements[i]);
 		ok = results[i] && ok;
 	}
-	if (run->lost)
+	if (run->end)
 		return -1;
-	if (check) {
+	if (run->hold) {
 		KITH_TEST_POINT("before-commit");
-		if (ok && check(req, results, arg) &&
+		if (ok && (check_size(req, results, nsql) || (check && check(req, results, arg))) &&
 		    !PQsendQueryParams(run->c->pg, "rollback", 0, NULL, NULL, NULL, NULL, 0))
 			return fail_lost(run);
 		if (!PQpipelineSync(run->c->pg))
 			return fail_lost(run);
 	}
 	return finish(run);
+}
+
+/* What PostgreSQL may keep something of.  A time zone costs it a thousand times its name. */
+static size_t
+request_size(const struct kith_request *req, const struct kith_transaction *t)
+{
+	return req->body_len + strlen(req->query) + (t->timezone ? 1000 : 0);
 }
 
 int
@@ -252,7 +266,7 @@ kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct k
 	int rc = -1;
 
 	for (int tries = 0; tries < 3; tries++) {
-		struct run run = { .req = req, .read_only = t->read_only };
+		struct run run = { .req = req, .read_only = t->read_only, .hold = t->hold || check };
 		int64_t begun;
 
 		memset(&req->error, 0, sizeof(req->error));
@@ -266,17 +280,22 @@ kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct k
 		run.deadline_us = begun + (int64_t)timeout_ms * 1000 + GRACE_US;
 		rc = attempt(&run, begin, sql, nsql, results, check, arg);
 		req->db_us += kith_now_us() - begun;
-		if (run.lost) {
+		if (run.end) {
 			kith_connection_close(run.c);
 			/* A read may be sent twice, a write only if it was refused. */
-			if (t->read_only && !run.timed_out && !tries)
+			if (t->read_only && run.end == KITH_LOST && !tries)
 				run.again = true;
 		}
+		kith_connection_put(run.c, request_size(req, t));
 		if (!rc || !run.again)
 			break;
 	}
-	if (!rc)
+	if (!rc && t->read_only)
+		return check_size(req, results, nsql);
+	if (!rc) {
+		req->committed = true;
 		KITH_TEST_POINT("after-commit");
+	}
 	return rc;
 }
 
@@ -297,9 +316,11 @@ kith_db_catalog(struct kith_request *req, const struct kith_sql *sql)
 		return NULL;
 	}
 	result = receive_statement(&run, NULL);
-	if (!run.lost)
+	if (!run.end)
 		finish(&run);
-	if (run.lost)
+	if (run.end)
 		kith_connection_close(run.c);
+	else
+		kith_connection_weigh(run.c);	/* the catalog stays */
 	return req->error.status ? NULL : result;
 }

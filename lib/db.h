@@ -14,6 +14,7 @@ struct kith_sql;
 struct kith_transaction {
 	bool read_only;
 	const char *search_path;	/* quoted list for search_path */
+	bool hold;		/* commit when the results are here: they may be too large, and then nothing is written */
 	const char *timezone;		/* Prefer: timezone=; NULL for the server's */
 };
 
@@ -26,9 +27,10 @@ struct kith_transaction {
  * not NULL, is called with them before the transaction commits; when it returns
  * -1 (with the error set) everything is rolled back.
  *
- * 0 after the commit; -1 with the error set and nothing written.  A GET is
- * tried again once when the connection turned out to be dead; 40001 and 40P01
- * are tried twice again whatever the method; nothing else is.
+ * 0 after the commit; -1 with the error set and nothing written: also when the
+ * results would be larger than KITH_ANSWER_MAX.  A GET is tried again once when
+ * the connection turned out to be dead; 40001 and 40P01 are tried twice again
+ * whatever the method; nothing else is.
  */
 int kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct kith_sql *const *sql, int nsql,
     const PGresult **results, int (*check)(struct kith_request *req, const PGresult **results, void *arg), void *arg);

@@ -1,6 +1,7 @@
 #include "db_connection.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -15,6 +16,18 @@
 #include "request.h"
 #include "settings.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if SANITIZED
+/* gcc of Debian brings no header for it. */
+size_t __sanitizer_get_current_allocated_bytes(void);
+#endif
+
 #define SECOND ((int64_t)1000000)
 
 /*
@@ -23,6 +36,17 @@
  */
 #define MAX_AGE (900 * SECOND)
 #define MAX_REQUESTS 10000
+
+/*
+ * A time zone that some value names stays in the back end for as long as that
+ * lives, with 24 kB: one body of timestamps in odd zones makes it 500 MB.  So
+ * it lives until it was sent this many bytes, or so many at once.
+ */
+#define MAX_FED ((size_t)512 << 10)
+#define MAX_FED_AT_ONCE ((size_t)64 << 10)
+
+/* What the rows of one statement may take; libpq needs more than their text. */
+#define RESULT_MAX ((ssize_t)KITH_ANSWER_MAX / 3 * 4)
 
 #define CONNECT_TIMEOUT "3" /* seconds */
 #define GREET_TIMEOUT (3 * SECOND)
@@ -117,14 +141,43 @@ cancel(struct kith_connection *c)
 	return -1;
 }
 
+/* Bytes that malloc has given out. */
+static size_t
+held(void)
+{
+#if SANITIZED
+	return __sanitizer_get_current_allocated_bytes();
+#else
+	struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+#endif
+}
+
+void
+kith_connection_weigh(struct kith_connection *c)
+{
+	c->weight = held();
+}
+
+/* libpq takes in whatever comes, and a row gets its room as soon as it is announced. */
+static bool
+too_large(struct kith_connection *c)
+{
+	ssize_t more = (ssize_t)held() - (ssize_t)c->weight;
+
+	c->bloated |= more > RESULT_MAX / 4;
+	return more > RESULT_MAX;
+}
+
 PGresult *
 kith_connection_result(struct kith_request *req, struct kith_connection *c, int64_t deadline_us,
-    bool cancel_when_abandoned, bool *lost, bool *timed_out)
+    bool cancel_when_abandoned, enum kith_end *end)
 {
 	bool cancelled = false;
+	int reads = 0;
 
-	*lost = false;
-	*timed_out = false;
+	*end = KITH_CAME;
 	for (;;) {
 		int unsent = PQflush(c->pg);
 		int64_t left = (deadline_us - kith_now_us() + 999) / 1000;
@@ -141,22 +194,29 @@ kith_connection_result(struct kith_request *req, struct kith_connection *c, int6
 		if (left <= 0) {
 			if (!cancelled)
 				cancel(c);
-			*timed_out = true;
-			break;
+			*end = KITH_TIMED_OUT;
+			return NULL;
 		}
 		if (poll(p, 2, (int)left) < 0 && errno != EINTR)
 			break;
 		if (p[1].revents) {
 			cancelled = true;
 			if (cancel(c)) {
-				*timed_out = true;
-				break;
+				*end = KITH_TIMED_OUT;
+				return NULL;
 			}
 		}
-		if (p[0].revents & ~POLLOUT && !PQconsumeInput(c->pg))
+		if (!(p[0].revents & ~POLLOUT))
+			continue;
+		/* What comes in one piece is small. */
+		if (reads++ && too_large(c)) {
+			*end = KITH_TOO_LARGE;
+			return NULL;
+		}
+		if (!PQconsumeInput(c->pg))
 			break;
 	}
-	*lost = true;
+	*end = KITH_LOST;
 	return NULL;
 }
 
@@ -170,18 +230,19 @@ greet(struct kith_request *req, struct kith_connection *c)
 {
 	static const char sql[] = "begin; listen kith; commit; select last_value from kith.schema_version";
 	int64_t deadline_us = kith_now_us() + GREET_TIMEOUT;
-	bool lost = !PQsendQuery(c->pg, sql), timed_out = false, known = false;
+	enum kith_end end = PQsendQuery(c->pg, sql) ? KITH_CAME : KITH_LOST;
+	bool known = false;
 	PGresult *result;
 
-	while (!lost && (result = kith_connection_result(req, c, deadline_us, false, &lost, &timed_out))) {
+	while (!end && (result = kith_connection_result(req, c, deadline_us, false, &end))) {
 		if (PQresultStatus(result) == PGRES_TUPLES_OK) {
 			kith_catalog_version(strtoll(PQgetvalue(result, 0, 0), NULL, 10));
 			known = true;
 		}
 		PQclear(result);
 	}
-	if (lost || !known)
-		return refuse(req, timed_out ? "the server does not answer" : PQerrorMessage(c->pg));
+	if (end || !known)
+		return refuse(req, end == KITH_TIMED_OUT ? "the server does not answer" : PQerrorMessage(c->pg));
 	return 0;
 }
 
@@ -204,6 +265,9 @@ open_connection(struct kith_request *req, struct kith_connection *c)
 		if (!PQsetnonblocking(c->pg, 1) && !greet(req, c) && PQenterPipelineMode(c->pg)) {
 			c->opened_us = c->used_us = kith_now_us();
 			c->requests = 0;
+			c->fed = 0;
+			c->bloated = false;
+			kith_connection_weigh(c);
 			return 0;
 		}
 	}
@@ -218,7 +282,7 @@ open_connection(struct kith_request *req, struct kith_connection *c)
 static bool
 worn_out(const struct kith_connection *c)
 {
-	return c->nstatements >= KITH_DB_STATEMENTS || c->requests >= MAX_REQUESTS ||
+	return c->nstatements >= KITH_DB_STATEMENTS || c->requests >= MAX_REQUESTS || c->fed >= MAX_FED || c->bloated ||
 	    kith_now_us() - c->opened_us > MAX_AGE;
 }
 
@@ -231,9 +295,20 @@ kith_connection_get(struct kith_request *req, bool as_service)
 		kith_connection_close(c);
 	if (!c->pg && open_connection(req, c))
 		return NULL;
+	/* A large body is nothing that came from PostgreSQL. */
+	if (req->body_len > MAX_FED_AT_ONCE)
+		kith_connection_weigh(c);
 	c->requests++;
 	c->used_us = kith_now_us();
 	return c;
+}
+
+void
+kith_connection_put(struct kith_connection *c, size_t fed)
+{
+	c->fed += fed > MAX_FED_AT_ONCE ? MAX_FED : fed;
+	if (c->pg && worn_out(c))
+		kith_connection_close(c);
 }
 
 /* FNV-1a: spreads short texts well enough for a table that compares the text anyway. */

@@ -14,6 +14,14 @@ struct kith_request;
 /* Statements kept prepared on one connection; then it is recycled, so that odd queries cannot fill the back end. */
 #define KITH_DB_STATEMENTS 256
 
+/* How waiting for a result ended. */
+enum kith_end {
+	KITH_CAME,
+	KITH_LOST,		/* the connection died */
+	KITH_TIMED_OUT,		/* the statement was cancelled */
+	KITH_TOO_LARGE,		/* it would not have fitted into memory */
+};
+
 struct kith_statement {
 	uint64_t hash;	/* 0: free slot */
 	char *key;	/* role and text */
@@ -28,6 +36,9 @@ struct kith_connection {
 	int64_t used_us;
 	int64_t refused_until_us;	/* a slow failure is not tried again before */
 	long requests;
+	size_t fed;		/* bytes of requests; see kith_connection_put() */
+	size_t weight;		/* bytes the process held when this was last asked */
+	bool bloated;		/* libpq keeps a buffer of the largest row that came */
 	unsigned names;		/* statements named so far */
 	int nstatements;
 	struct kith_statement statements[KITH_DB_STATEMENTS * 2];
@@ -35,6 +46,15 @@ struct kith_connection {
 
 /* Connection of a login ("kith_api", "kith_service"), open and usable; NULL with the error set (503). */
 struct kith_connection *kith_connection_get(struct kith_request *req, bool service);
+
+/* What the process holds now is no result's: from here on a result is measured. */
+void kith_connection_weigh(struct kith_connection *c);
+
+/*
+ * After a request, which sent about this many bytes: closes a connection that
+ * is worn out.
+ */
+void kith_connection_put(struct kith_connection *c, size_t fed);
 
 void kith_connection_close(struct kith_connection *c);
 
@@ -45,12 +65,11 @@ struct kith_statement *kith_connection_statement(struct kith_connection *c, cons
 void kith_connection_forget(struct kith_connection *c, struct kith_statement *s);
 
 /*
- * The next result of the pipeline, waiting until deadline_us.  NULL is libpq's
- * NULL, the end of one statement.  *lost is set, and NULL returned, when the
- * connection died or the deadline passed (then *timed_out as well, and the
- * statement was cancelled).  A read whose caller has hung up is cancelled.
+ * The next result of the pipeline, waiting until deadline_us.  NULL with *end
+ * KITH_CAME is libpq's NULL, the end of one statement; with any other *end the
+ * connection is of no more use.  A read whose caller has hung up is cancelled.
  */
 PGresult *kith_connection_result(struct kith_request *req, struct kith_connection *c, int64_t deadline_us,
-    bool cancel_when_abandoned, bool *lost, bool *timed_out);
+    bool cancel_when_abandoned, enum kith_end *end);
 
 #endif

@@ -68,6 +68,13 @@ kith_fail_log(struct kith_request *req, const char *format, ...)
 	return rc;
 }
 
+int
+kith_fail_answer_too_large(struct kith_request *req)
+{
+	kith_fail(req, 400, "54000", "the answer is too large");
+	return kith_fail_hint(req, "Ask for fewer rows or columns at once.");
+}
+
 /* The longest prefix that matches decides, so whole codes stand before their class. */
 static const struct {
 	const char *prefix;

@@ -33,6 +33,9 @@ int kith_fail_details(struct kith_request *req, const char *format, ...) __attri
 int kith_fail_hint(struct kith_request *req, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int kith_fail_log(struct kith_request *req, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* 400 54000: the answer is larger than a program's memory allows. */
+int kith_fail_answer_too_large(struct kith_request *req);
+
 /*
  * HTTP status of a SQLSTATE (five characters; contract: REST, section 8).
  * anonymous: the caller had no user token, so 42501 asks for one (401).

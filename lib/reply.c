@@ -175,6 +175,7 @@ error_body(struct kith_request *req)
 	/* What a handler had begun before it failed does not describe this body. */
 	drop_header(&r->headers, "Content-Type");
 	r->body.len = 0;
+	r->body.full = false;
 	r->no_body = req->method == KITH_HEAD;
 	if (r->no_body)
 		return;
@@ -280,6 +281,10 @@ kith_reply_send(struct kith_request *req, int id)
 	struct kith_reply *r = &req->reply;
 	struct kith_buf out;
 
+	if (r->body.full && req->committed)
+		r->no_body = true;
+	else if (r->body.full)
+		kith_fail_answer_too_large(req);
 	if (req->error.status)
 		error_body(req);
 	/* nginx would take another number for a broken program. */

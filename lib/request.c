@@ -111,6 +111,7 @@ kith_request_init(struct kith_request *req, struct kith_arena *arena, char **par
 	req->rows = -1;
 	kith_buf_init(&req->reply.headers, arena, HEADER_ROOM);
 	kith_buf_init(&req->reply.body, arena, 0);
+	req->reply.body.limit = KITH_ANSWER_MAX;
 
 	while (params[n])
 		n++;

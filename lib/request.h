@@ -32,6 +32,9 @@ struct kith_header {
 	const char *value;
 };
 
+/* Bytes of an answer's body, and about those of the rows that it is made of. */
+#define KITH_ANSWER_MAX ((size_t)12 << 20)
+
 /* The answer.  It is sent after the transaction's result is known, in one piece. */
 struct kith_reply {
 	int status;		/* 0 until something decided it */
@@ -57,6 +60,7 @@ struct kith_request {
 
 	const struct kith_identity *identity;	/* who is calling; set by kith_auth_identify */
 	struct kith_reply reply;
+	bool committed;			/* what the request wrote will stay, whatever is answered */
 
 	int fd;				/* connection to nginx, -1 in tests */
 	int64_t started_us;		/* CLOCK_MONOTONIC, microseconds */

@@ -9,6 +9,8 @@
 #include "rows.h"
 #include "settings.h"
 
+#define FEW_ITEMS 8
+
 static long
 at_most(long a, long b)
 {
@@ -81,6 +83,8 @@ kith_rest_write_rows(struct kith_rest *rest, const PGresult *result, int nrows, 
 		.strip_nulls = rest->media.strip_nulls,
 	};
 
+	/* Its memory and its text differ little. */
+	kith_buf_reserve(&req->reply.body, PQresultMemorySize(result));
 	kith_reply_header(req, "Content-Type", "%s", rest->media.content_type);
 	if (rest->media.form == KITH_MEDIA_OBJECT)
 		kith_rows_object(&req->reply.body, &rows);
@@ -88,6 +92,17 @@ kith_rest_write_rows(struct kith_rest *rest, const PGresult *result, int nrows, 
 		kith_rows_csv(&req->reply.body, &rows);
 	else
 		kith_rows_array(&req->reply.body, &rows);
+}
+
+bool
+kith_rest_plain(const struct kith_rest *rest)
+{
+	int n = 0;
+
+	for (const struct kith_item *item = rest->query->query.items; item; item = item->next)
+		if (item->kind == KITH_ITEM_EMBED || ++n > FEW_ITEMS)
+			return false;
+	return true;
 }
 
 static void

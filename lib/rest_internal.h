@@ -67,6 +67,9 @@ void kith_rest_write_rows(struct kith_rest *rest, const PGresult *result, int nr
 /* For kith_db_run: refuses, before the commit, a singular answer that is not one row and more rows than max-affected. */
 int kith_rest_check_affected(struct kith_request *req, const PGresult **results, void *rest);
 
+/* True when select makes no more of one row than a few times what is in it. */
+bool kith_rest_plain(const struct kith_rest *rest);
+
 /* Rows a call or a write came to: those returned, or those PostgreSQL counted. */
 long kith_rest_affected(const PGresult *result);
 

@@ -154,6 +154,8 @@ write_rows(struct kith_rest *rest, const struct kith_relation *relation)
 
 	if (!sql)
 		return -1;
+	/* One row as it is cannot be too large; what select makes of it can. */
+	rest->transaction.hold = returning && !(one_row && kith_rest_plain(rest));
 	if (run_write(rest, relation, sql, &result, checked))
 		return -1;
 	n = kith_rest_affected(result);
