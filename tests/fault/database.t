@@ -111,7 +111,7 @@ for my $signal (qw(INT QUIT)) {
 	is scalar(@late), 0, 'once it is back, nothing fails' or diag @late;
 }
 my @refused = grep { !/^20[01] / } $load->stop;
-my @odd = grep { !/^503 (?:PGRST00[01]|57P01) \d+ / } @refused;
+my @odd = grep { !/^503 (?:PGRST00[012]|57P01) \d+ / } @refused;
 is scalar(@odd), 0, 'whatever failed was 503 with Retry-After, and says why'
     or diag join "\n", @odd[ 0 .. ($#odd > 5 ? 5 : $#odd) ];
 note scalar(@refused), ' requests were refused meanwhile';
