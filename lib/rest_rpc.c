@@ -59,7 +59,8 @@ write_result(struct kith_rest *rest, const struct kith_function *f, const PGresu
 {
 	struct kith_buf *body = &rest->req->reply.body;
 	bool one = !f->set || rest->media.form == KITH_MEDIA_OBJECT;
-	struct kith_rows values = { .result = result, .nrows = nrows, .ncolumns = 1, .strip_nulls = rest->media.strip_nulls };
+	bool strip = rest->media.strip_nulls;
+	struct kith_rows values = { .result = result, .nrows = nrows, .ncolumns = 1, .strip_nulls = strip };
 
 	if (rest->media.form == KITH_MEDIA_CSV || (f->composite && f->set)) {
 		kith_rest_write_rows(rest, result, nrows, ncolumns);

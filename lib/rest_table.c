@@ -128,12 +128,12 @@ static int
 run_write(struct kith_rest *rest, const struct kith_relation *relation, struct kith_sql *sql, const PGresult **result,
     bool checked)
 {
-	struct kith_error *error = &rest->req->error;
+	struct kith_request *req = rest->req;
 
-	if (!kith_db_run(rest->req, &rest->transaction, &sql, 1, result, checked ? kith_rest_check_affected : NULL, rest))
+	if (!kith_db_run(req, &rest->transaction, &sql, 1, result, checked ? kith_rest_check_affected : NULL, rest))
 		return 0;
-	if (relation->is_view && error->code && !strcmp(error->code, "55000"))
-		error->status = 400;
+	if (relation->is_view && req->error.code && !strcmp(req->error.code, "55000"))
+		req->error.status = 400;
 	return -1;
 }
 
