@@ -28,7 +28,7 @@ static struct kith_key key = {
 	.algorithm = KITH_HS256,
 	.issuer = "https://kith.example/auth/v1",
 	.roles = 1u << KITH_ANON | 1u << KITH_AUTHENTICATED,
-	.sessions = true,
+	.sessions = "https://kith.example/auth/v1",
 	.material = (const unsigned char *)SECRET,
 	.length = sizeof(SECRET) - 1,
 };
