@@ -7,6 +7,8 @@ static const struct kith_resource conversations = {
 	.name = "conversations",
 	.tables = { "conversations" },
 	.functions = { "get_or_create_chat_session" },
+	/* A write waits for the disk: two would leave it idle. */
+	.processes = 4,
 };
 
 int

@@ -10,6 +10,8 @@ static const struct kith_resource messages = {
 	.name = "messages",
 	.tables = { "messages" },
 	.functions = { "append_session_message" },
+	/* A write waits for the disk: two would leave it idle. */
+	.processes = 4,
 };
 
 int

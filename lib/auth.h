@@ -30,7 +30,8 @@ struct kith_identity {
  * Loads the key file (setting KITH_KEYS) and the JWKS files it names.  Called
  * at start; afterwards kith_auth_identify re-reads it when its mtime, size or
  * inode changes, and keeps the old keys when the new file is bad (logged).
- * -1 and a line on stderr when the first load fails.
+ * -1 and a line on stderr when the first load fails.  To be called again in a
+ * child of the process: keys that were withdrawn since do not count there.
  */
 int kith_auth_init(void);
 

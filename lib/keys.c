@@ -114,6 +114,9 @@ kith_keys_load(void)
 		fputs("KITH_KEYS: must name the key file\n", stderr);
 		return -1;
 	}
+	looked = 0;
+	if (current && !any_changed())
+		return 0;
 	keys = kith_keys_read(kith_settings.keys, NULL, error, sizeof(error));
 	if (!keys) {
 		fprintf(stderr, "%s: %s\n", kith_settings.keys, error);

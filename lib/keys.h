@@ -88,7 +88,11 @@ struct kith_keys {
 	unsigned generation;	/* another one after each reload; never 0 */
 };
 
-/* First load.  -1 after one line on stderr that says what is wrong with which file. */
+/*
+ * First load; later ones, in a process that inherited the keys, read what has
+ * changed and believe nothing older.  -1 after one line on stderr that says
+ * what is wrong with which file.
+ */
 int kith_keys_load(void);
 
 /*

@@ -15,6 +15,7 @@ struct kith_resource {
 	const char *tables[KITH_RESOURCE_MAX];	/* names below /rest/v1/, in any exposed schema */
 	const char *functions[KITH_RESOURCE_MAX];	/* names below /rest/v1/rpc/ */
 	bool fallback;				/* serves every name that no other program does */
+	int processes;				/* unless KITH_PROCESSES is set; 0: two */
 };
 
 /*

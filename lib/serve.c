@@ -13,12 +13,14 @@
 #include <unistd.h>
 
 #include <fcgiapp.h>
+#include <openssl/crypto.h>
 
 #include "arena.h"
 #include "auth.h"
 #include "clock.h"
 #include "db.h"
 #include "log.h"
+#include "prefork.h"
 #include "reply.h"
 #include "rest.h"
 #include "settings.h"
@@ -35,6 +37,9 @@
 
 /* Milliseconds that libfcgi waits for a peer to close, where it closes: its own two seconds would starve others. */
 #define CLOSE_TIMEOUT_MS "100"
+
+/* Processes of a program, unless its declaration or KITH_PROCESSES says another number. */
+#define PROCESSES 2
 
 /* Memory in pieces of this size goes back to the system as soon as it is free. */
 #define LARGE (256 << 10)
@@ -176,6 +181,15 @@ watch_listener(void)
 	exit(EX_OSERR);
 }
 
+/* After the last connection is closed nothing is left to do, and what they needed is given back. */
+static void
+idle(void)
+{
+	kith_db_idle();
+	if (kith_db_idle_timeout() == -1)
+		malloc_trim(0);
+}
+
 /*
  * Serves until SIGTERM or SIGINT, which can come only while waiting: a request
  * in hand is always finished.  The next one waits in the socket's queue for
@@ -194,7 +208,7 @@ loop(const struct kith_resource *resource, const sigset_t *while_waiting)
 		int ready = epoll_pwait(watch, &event, 1, due, while_waiting);
 
 		if (ready == 0 || due == 0)
-			kith_db_idle();
+			idle();
 		if (ready <= 0)
 			continue;
 		/* A sibling may have been faster: then there is nothing. */
@@ -270,10 +284,32 @@ handle_signals(sigset_t *while_waiting)
 }
 
 static int
+processes(const struct kith_resource *resource)
+{
+	if (kith_settings.processes)
+		return (int)kith_settings.processes;
+	return resource->processes ? resource->processes : PROCESSES;
+}
+
+/* What a process keeps for ever should be little, and most of it the same in all of them. */
+static void
+spare_memory(void)
+{
+	/* Otherwise malloc, once asked for a large block, keeps as much for ever: 20 MB after one big answer. */
+	mallopt(M_MMAP_THRESHOLD, LARGE);
+	mallopt(M_TRIM_THRESHOLD, LARGE);
+	/* A thread would bring an arena of its own, which stays. */
+	mallopt(M_ARENA_MAX, 1);
+	/* OpenSSL's messages are never read, nor is there anything to configure. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL);
+}
+
+static int
 run(const struct kith_resource *resource)
 {
 	sigset_t while_waiting;
 
+	spare_memory();
 	open_standard_fds();
 	if (kith_settings_load())
 		return EX_CONFIG;
@@ -285,9 +321,6 @@ run(const struct kith_resource *resource)
 	kith_log_init(resource->name);
 	if (!geteuid())
 		kith_log(KITH_LOG_WARNING, "running as root, which nothing here needs");
-	/* Otherwise malloc, once asked for a large block, keeps as much for ever: 20 MB after one big answer. */
-	mallopt(M_MMAP_THRESHOLD, LARGE);
-	mallopt(M_TRIM_THRESHOLD, LARGE);
 	/* Siblings share the socket: whoever comes second must not sleep in accept. */
 	fcntl(LISTENER, F_SETFL, fcntl(LISTENER, F_GETFL) | O_NONBLOCK);
 	setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", CLOSE_TIMEOUT_MS, 1);
@@ -295,6 +328,12 @@ run(const struct kith_resource *resource)
 	if (FCGX_Init())
 		return EX_OSERR;
 	handle_signals(&while_waiting);
+	if (kith_auth_init())
+		return EX_CONFIG;
+	if (!kith_prefork(processes(resource)))
+		return EX_OK;
+	kith_log_init(resource->name);
+	/* Keys may have been withdrawn since: whoever replaces another must not believe those of the start. */
 	if (kith_auth_init())
 		return EX_CONFIG;
 	loop(resource, &while_waiting);

@@ -7,6 +7,7 @@
 
 #include "arena.h"
 #include "log.h"
+#include "prefork.h"
 
 /* What holds before kith_settings_load, for unit tests. */
 struct kith_settings kith_settings = {
@@ -36,6 +37,7 @@ static const struct {
 	{ "KITH_STATEMENT_TIMEOUT",      &kith_settings.statement_timeout,      1, 3600000 },
 	{ "KITH_JWT_LEEWAY",             &kith_settings.jwt_leeway,             0, 60 },
 	{ "KITH_IDLE_DISCONNECT",        &kith_settings.idle_disconnect,        0, 86400 },
+	{ "KITH_PROCESSES",              &kith_settings.processes,              1, KITH_PREFORK_MAX },
 };
 
 static const struct {
@@ -60,8 +62,8 @@ static const char *const levels[] = { "debug", "info", "warning", "error" };
 
 /* Names that belong to scripts/kith: read there, or printed by `kith env` and so found in a developer's shell. */
 static const char *const of_scripts[] = {
-	"KITH_HOME",    "KITH_PORT", "KITH_HTTPS_PORT", "KITH_SITE_URL", "KITH_JWT_SECRET",  "KITH_PROCESSES",
-	"KITH_VARIANT", "KITH_URL",  "KITH_HTTPS_URL",  "KITH_ANON_KEY", "KITH_SERVICE_KEY", "KITH_CA_FILE",
+	"KITH_HOME", "KITH_PORT",      "KITH_HTTPS_PORT", "KITH_SITE_URL",    "KITH_JWT_SECRET", "KITH_VARIANT",
+	"KITH_URL",  "KITH_HTTPS_URL", "KITH_ANON_KEY",   "KITH_SERVICE_KEY", "KITH_CA_FILE",
 };
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))

@@ -20,6 +20,7 @@ struct kith_settings {
 	bool anon_without_key;		/* KITH_ANON_WITHOUT_KEY */
 	bool prepared_statements;	/* KITH_PREPARED_STATEMENTS */
 	long idle_disconnect;		/* KITH_IDLE_DISCONNECT: seconds, 0 for never */
+	long processes;			/* KITH_PROCESSES: of each program; 0, the default: what the program finds right */
 	int log_level;			/* KITH_LOG_LEVEL: debug, info, warning, error (0..3) */
 };
 

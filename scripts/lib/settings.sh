@@ -12,7 +12,7 @@ KITH_PORT|8000|s|port of plain http on loopback
 KITH_HTTPS_PORT||s|port of https on loopback; the next one after KITH_PORT
 KITH_SITE_URL|http://localhost:3000|s|address of the app, where links in mail lead
 KITH_JWT_SECRET||s|shared secret of at least 32 bytes: tokens are signed with HS256
-KITH_PROCESSES|2|s|processes per program
+KITH_PROCESSES||p|processes of each program; empty: what its declaration says
 KITH_VARIANT|plain|s|build to run: plain, san (sanitizers) or cov (coverage)
 KITH_DATABASE||p|libpq conninfo without user; the private cluster
 KITH_KEYS||p|file of the public keys; keys.json in KITH_HOME
@@ -82,7 +82,7 @@ check_settings() {
 	check_number KITH_HTTPS_PORT 1 65535
 	((KITH_PORT != KITH_HTTPS_PORT)) ||
 		fail "KITH_PORT and KITH_HTTPS_PORT are both $KITH_PORT"
-	check_number KITH_PROCESSES 1 64
+	[[ -z $KITH_PROCESSES ]] || check_number KITH_PROCESSES 1 64
 	check_number KITH_BODY_LIMIT 1 104857600
 	[[ $KITH_VARIANT =~ ^(plain|san|cov)$ ]] ||
 		fail "KITH_VARIANT must be plain, san or cov, not \"$KITH_VARIANT\""

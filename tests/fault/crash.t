@@ -22,11 +22,19 @@ sub workers ($name = 'kith-messages') {
 }
 my $per_program = workers();
 
+# All at once: none may take over what another has dropped, and be killed with it.
+sub kill_workers {
+	my @pids = map { $_->{pid} } workers();
+	kill STOP => @pids;
+	kill KILL => @pids;
+	return;
+}
+
 # B1, idle: a killed program is back, and nobody notices.
 kill KILL => (workers())[0]{pid};
 is $ana->get('/rest/v1/messages')->status, 200, 'a read just after one process was killed' for 1 .. 4;
 my $killed = time;
-kill KILL => map { $_->{pid} } workers();
+kill_workers();
 is $ana->get('/rest/v1/messages')->status, 200, 'a read just after all were killed waits for the next one';
 ok poll(5, sub { workers() == $per_program }), 'all of them are back';
 cmp_ok time - $killed, '<', 1.5, 'within a second or so';
@@ -45,7 +53,7 @@ my $write = aside(
 	}
 );
 waits_for_lock('the write');
-kill KILL => map { $_->{pid} } workers();
+kill_workers();
 my $answer = $write->();
 is_status $answer, 503, 'a write whose program was killed is 503';
 is_header $answer, 'Retry-After', qr/^\d+$/, 'with Retry-After';
@@ -74,7 +82,7 @@ ok poll(
     'messages are locked';
 my $read = aside(sub { $ana->get("/rest/v1/messages?conversation_id=eq.$conversation->{id}") });
 waits_for_lock('the read');
-kill KILL => map { $_->{pid} } workers();
+kill_workers();
 waits_for_lock('the read, asked again by nginx,');
 $lock->tell('rollback;');
 $lock->finish;

@@ -1,6 +1,8 @@
 /* Goal: only sound key files are used, changes are noticed, and foreign keys can never do more than they may. */
 #include "mint.h"
 
+#include <fcntl.h>
+
 #include "keys.h"
 #include "keys_load.h"
 #include "token.h"
@@ -120,6 +122,29 @@ readable_secret(void **state)
 	assert_int_equal(keys->keys[0].algorithm, KITH_HS256);
 	assert_int_equal(keys->keys[0].length, 32);
 	kith_arena_free(keys->arena);
+}
+
+static void
+load_again(void **state)
+{
+	int old_stderr = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
+	unsigned generation;
+
+	(void)state;
+	kith_settings.keys = keys_file(kith_format(mint_memory(), "{\"keys\":[%s]}", own_key(ec, "1")));
+	assert_int_equal(kith_keys_load(), 0);
+	generation = kith_keys_current()->generation;
+	assert_int_equal(kith_keys_load(), 0);
+	assert_int_equal(kith_keys_current()->generation, generation);
+	keys_file(kith_format(mint_memory(), "{\"keys\":[%s]}", own_key(other, "2")));
+	assert_int_equal(kith_keys_load(), 0);
+	assert_string_equal(kith_keys_current()->keys[0].kid, "2");
+	keys_file("{\"keys\":[");
+	dup2(null, STDERR_FILENO);
+	assert_int_equal(kith_keys_load(), -1);
+	dup2(old_stderr, STDERR_FILENO);
+	close(old_stderr);
+	close(null);
 }
 
 static void
@@ -292,6 +317,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		unit_that("a key file with anything wrong is refused", bad_files),
 		unit_that("a secret that everybody may read is refused", readable_secret),
+		unit_that("loading again reads what changed, and puts up with nothing bad", load_again),
 		unit_that("a changed key file counts at once, a bad one does not", reload),
 		unit_that("a foreign issuer has only its own keys and role", foreign_keys),
 		unit_that("a set may have its own audience and subjects", set_options),

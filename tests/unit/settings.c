@@ -72,6 +72,8 @@ values(void **state)
 	assert_int_equal(kith_settings.log_level, KITH_LOG_ERROR);
 	assert_int_equal(load("KITH_JWT_AUDIENCE", "people"), 0);
 	assert_string_equal(kith_settings.jwt_audience, "people");
+	assert_int_equal(load("KITH_PROCESSES", "1"), 0);
+	assert_int_equal(kith_settings.processes, 1);
 	assert_int_equal(load("KITH_BODY_LIMIT", ""), 0);
 	assert_int_equal(kith_settings.body_limit, 1048576);
 }
@@ -105,6 +107,8 @@ refused(void **state)
 		{ "KITH_STATEMENT_TIMEOUT_ANON", "3.5" },
 		{ "KITH_JWT_LEEWAY", "61" },
 		{ "KITH_IDLE_DISCONNECT", " 60" },
+		{ "KITH_PROCESSES", "0" },
+		{ "KITH_PROCESSES", "65" },
 		{ "KITH_PREPARED_STATEMENTS", "yes" },
 		{ "KITH_ANON_WITHOUT_KEY", "2" },
 		{ "KITH_LOG_LEVEL", "INFO" },

@@ -97,22 +97,20 @@ sub sql ($self, $sql, @more) {
 	return $text;
 }
 
-# The programs that serve this instance: "name pid start-time".
+# The processes that serve: name, pid, started.  Not those that only keep them up.
 sub programs ($self) {
 	my @found;
-	for my $dir (glob '/proc/[0-9]*') {
-		my $exe = readlink "$dir/exe" // next;
-		my ($name) = $exe =~ m{^\Q$self->{home}\E/.*/(kith-[a-z_]+)} or next;
-		open my $f, '<', "$dir/stat" or next;
-		my $stat = <$f> // next;
-		my @fields = split ' ', $stat =~ s/.*\) //r;
-		push @found, { name => $name, pid => $dir =~ s{/proc/}{}r, started => $fields[19] };
+	for my $name (sort map { m{/(kith-[a-z_]+)$} } glob "$self->{home}/pids/kith-*") {
+		for my $pid ($self->children($name)) {
+			open my $f, '<', "/proc/$pid/stat" or next;
+			my @fields = split ' ', (<$f> // next) =~ s/.*\) //r;
+			push @found, { name => $name, pid => $pid, started => $fields[19] };
+		}
 	}
-	@found = sort { $a->{name} cmp $b->{name} || $a->{pid} <=> $b->{pid} } @found;
 	return @found;
 }
 
-# The process of a part: postgresql, nginx, or a program's supervisor.
+# The first process of a part: postgresql, nginx, or a program.
 sub pid ($self, $part) {
 	open my $f, '<', "$self->{home}/pids/$part" or return;
 	my ($pid) = split ' ', <$f> // '';
@@ -137,7 +135,7 @@ sub running ($pid) {
 	return (<$f> // '') !~ /\) [ZX] /;
 }
 
-# Pids of a part's own processes: nginx's workers, PostgreSQL's back ends.
+# Pids of a part's other processes: nginx's workers, PostgreSQL's back ends.
 sub children ($self, $part) {
 	my $parent = $self->pid($part) // return;
 	my @children;
@@ -146,7 +144,7 @@ sub children ($self, $part) {
 		my ($pid, $ppid) = (<$f> // '') =~ /^(\d+) .*\) [^ZX] (\d+) /s or next;
 		push @children, $pid if $ppid == $parent;
 	}
-	return @children;
+	return sort { $a <=> $b } @children;
 }
 
 # Starts what does not run.

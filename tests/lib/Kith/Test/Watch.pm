@@ -90,6 +90,7 @@ sub verdict ($self) {
 			next unless $of_program;
 			my $entry = eval { $json->decode($line) };
 			if (!$entry) {
+				# Who is killed may leave half a line, where a page of the file ends.
 				push @lines, "$file: $line" unless $self->{restarts_expected};
 				next;
 			}
