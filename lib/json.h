@@ -34,7 +34,8 @@ struct kith_json_scan {
 	size_t rows;		/* elements of an outermost array; 1 otherwise */
 	bool all_objects;	/* the outermost value is an object, or an array of objects only */
 	bool uniform;		/* every object of the outermost array has the same set of keys */
-	const char **keys;	/* distinct keys of the object, or of the array's first element, unescaped, in order of first appearance; ends with NULL */
+	/* Distinct keys of the object, or of the array's first element, unescaped, in order; ends with NULL. */
+	const char **keys;
 	size_t nkeys;
 	const char *error;	/* what is wrong, "unexpected end of input"; NULL when fine */
 	size_t offset;		/* byte where it is wrong */

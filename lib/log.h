@@ -20,7 +20,10 @@ void kith_log_init(const char *program);
 /* A line of its own: {"ts":...,"level":...,"program":...,"pid":...,"message":...}. */
 void kith_log(enum kith_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The line of a finished request: ts, id, program, pid, method, route, status, code, ms, db_ms, rows, in, out, role, why. */
+/*
+ * The line of a finished request: ts, id, program, pid, method, route, status,
+ * code, ms, db_ms, rows, in, out, role, why.
+ */
 void kith_log_request(const struct kith_request *req);
 
 #endif

@@ -48,7 +48,8 @@ kith_rest_range(struct kith_rest *rest, struct kith_query *query, struct kith_ra
 		return 0;
 	if (upper >= 0 && lower > upper) {
 		kith_fail(req, 416, "PGRST103", "Requested range not satisfiable");
-		return kith_fail_details(req, "The lower boundary must be lower than or equal to the upper boundary in the Range header.");
+		return kith_fail_details(req,
+		    "The lower boundary must be lower than or equal to the upper boundary in the Range header.");
 	}
 	/* Both say what is wanted: rows that one of them leaves out are not. */
 	if (lower > range->offset) {

@@ -64,7 +64,10 @@ long kith_rest_answer_page(struct kith_rest *rest, long offset, long found, long
 /* Writes ncolumns of the rows as the negotiated media type, Content-Type included. */
 void kith_rest_write_rows(struct kith_rest *rest, const PGresult *result, int nrows, int ncolumns);
 
-/* For kith_db_run: refuses, before the commit, a singular answer that is not one row and more rows than max-affected. */
+/*
+ * For kith_db_run: refuses, before the commit, a singular answer that is not
+ * one row, and more rows than max-affected.
+ */
 int kith_rest_check_affected(struct kith_request *req, const PGresult **results, void *rest);
 
 /* True when select makes no more of one row than a few times what is in it. */
