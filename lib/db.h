@@ -14,7 +14,7 @@ struct kith_sql;
 struct kith_transaction {
 	bool read_only;
 	const char *search_path;	/* quoted list for search_path */
-	bool hold;		/* commit when the results are here: they may be too large, and then nothing is written */
+	bool hold;		/* for writes: commit when the results are here, which may be too large */
 	const char *timezone;		/* Prefer: timezone=; NULL for the server's */
 };
 

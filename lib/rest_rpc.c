@@ -118,7 +118,7 @@ call(struct kith_rest *rest, const struct kith_function *f)
 		kith_fail(req, 400, "PGRST128", "Query result exceeds max-affected preference constraint");
 		return kith_fail_details(req, "Only functions that return a set of rows can be bounded");
 	}
-	rest->transaction.hold = f->set || !kith_rest_plain(rest);
+	rest->transaction.hold = !rest->transaction.read_only && (f->set || !kith_rest_plain(rest));
 	if (kith_rest_range(rest, &qs.query, &range))
 		return -1;
 	sql = kith_plan_call(req, rest->catalog, f, &qs, body, &rest->body, kith_settings.max_rows, counted);
