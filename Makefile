@@ -12,6 +12,12 @@ datadir    ?= $(prefix)/share/kith
 
 say = @$(if $(V),,echo '  $(1)' $@;)
 PKGS := fcgi libpq yajl libjwt libcrypto
+# Before 1.10 libjwt lacks what lib/token.c calls, and from 3 on it is another library.
+ifeq ($(filter clean help,$(MAKECMDGOALS)),)
+ifneq ($(shell pkg-config 'libjwt >= 1.10' 'libjwt < 3' && echo fine),fine)
+$(error Kith needs libjwt 1.10 or later, but not 3: install libjwt-dev)
+endif
+endif
 BUILD := build/$(if $(SANITIZE),san,$(if $(COVERAGE),cov,plain))
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings
