@@ -9,6 +9,7 @@
 #include "resource.h"
 #include "rest_internal.h"
 #include "settings.h"
+#include "sql.h"
 
 #define MOUNT "/rest/v1/"
 #define RPC "rpc/"
@@ -102,17 +103,11 @@ kith_rest_known(struct kith_rest *rest)
 static const char *
 search_path(struct kith_rest *rest)
 {
-	struct kith_buf path;
+	struct kith_sql *path = kith_sql_new(rest->req->arena);
 
-	kith_buf_init(&path, rest->req->arena, 0);
-	kith_buf_putc(&path, '"');
-	for (const char *s = rest->schema; *s; s++) {
-		if (*s == '"')
-			kith_buf_putc(&path, '"');
-		kith_buf_putc(&path, *s);
-	}
-	kith_buf_lit(&path, "\", public, extensions");
-	return path.s;
+	kith_sql_ident(path, rest->schema);
+	kith_sql_text(path, ", public, extensions");
+	return path->text.s;
 }
 
 /* Codes of names that the catalog does not know: they may have come since it was read. */
