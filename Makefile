@@ -53,8 +53,16 @@ FUZZ_SECONDS ?= 60
 all: $(PROGRAMS) $(BUILD)/routes.conf
 unit: $(UNIT)
 
-$(BUILD)/kith-%: $(BUILD)/cgi-bin/%.o $(BUILD)/libkith.a
+$(BUILD)/kith-%: $(BUILD)/main/%.o $(BUILD)/cgi-bin/%.o $(BUILD)/libkith.a
 	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# The main of a program names the resources that are linked into it.
+$(BUILD)/main/%.o: Makefile
+	@mkdir -p $(@D)
+	@printf '%s\n' '#include "resource.h"' '$(foreach r,$*,extern const struct kith_resource kith_$(r);)' \
+	    'static const struct kith_resource *const resources[] = { $(foreach r,$*,&kith_$(r),) 0 };' \
+	    'int main(int argc, char **argv) { return kith_serve(resources, argc, argv); }' >$(@:.o=.c)
+	$(call say,CC) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $(@:.o=.c)
 
 $(BUILD)/libkith.a: $(LIB_OBJS)
 	@rm -f $@

@@ -3,16 +3,10 @@
  */
 #include "kith.h"
 
-static const struct kith_resource conversations = {
+const struct kith_resource kith_conversations = {
 	.name = "conversations",
-	.tables = { "conversations" },
+	.tables = { "conversations", "sessions", "chat_sessions" },
 	.functions = { "get_or_create_chat_session" },
 	/* A write waits for the disk: two would leave it idle. */
 	.processes = 4,
 };
-
-int
-main(int argc, char **argv)
-{
-	return kith_serve(&conversations, argc, argv);
-}

@@ -6,16 +6,10 @@
  */
 #include "kith.h"
 
-static const struct kith_resource messages = {
+const struct kith_resource kith_messages = {
 	.name = "messages",
-	.tables = { "messages" },
+	.tables = { "messages", "session_messages" },
 	.functions = { "append_session_message" },
 	/* A write waits for the disk: two would leave it idle. */
 	.processes = 4,
 };
-
-int
-main(int argc, char **argv)
-{
-	return kith_serve(&messages, argc, argv);
-}

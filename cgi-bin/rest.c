@@ -7,13 +7,7 @@
  */
 #include "kith.h"
 
-static const struct kith_resource rest = {
+const struct kith_resource kith_rest = {
 	.name = "rest",
 	.fallback = true,
 };
-
-int
-main(int argc, char **argv)
-{
-	return kith_serve(&rest, argc, argv);
-}

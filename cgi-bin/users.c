@@ -1,15 +1,11 @@
 /*
- * users - one row for each account, made with it: sql/030_users.sql.
+ * users - one row for each account, made with it: sql/030_users.sql; and all of an
+ * account, taken out or erased: sql/210_account.sql.
  */
 #include "kith.h"
 
-static const struct kith_resource users = {
+const struct kith_resource kith_users = {
 	.name = "users",
-	.tables = { "users" },
+	.tables = { "users", "users_public" },
+	.functions = { "export_my_data", "delete_my_account" },
 };
-
-int
-main(int argc, char **argv)
-{
-	return kith_serve(&users, argc, argv);
-}

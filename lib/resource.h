@@ -1,5 +1,5 @@
 /*
- * What a resource program is: a table of what it serves.
+ * What a program is: a table of what it serves.
  */
 #ifndef KITH_RESOURCE_H
 #define KITH_RESOURCE_H
@@ -10,19 +10,31 @@
 
 #define KITH_RESOURCE_MAX 16
 
+struct kith_hook;
+
+/* A URL outside the REST dialect. */
+struct kith_route {
+	unsigned methods;	/* KITH_GET | KITH_POST ...; HEAD goes with GET */
+	const char *path;	/* below the resource's mount: "/token"; one "*" at the end takes any rest, slashes too */
+	/* Fills req->reply, or returns -1 with the error set. */
+	int (*handle)(struct kith_request *req);
+};
+
 struct kith_resource {
 	const char *name;			/* the program is kith-<name> */
 	const char *tables[KITH_RESOURCE_MAX];	/* names below /rest/v1/, in any exposed schema */
 	const char *functions[KITH_RESOURCE_MAX];	/* names below /rest/v1/rpc/ */
+	const struct kith_hook *hooks;		/* functions that need C before they run; ends with a null name */
+	const char *mount;			/* where its routes start: "/auth/v1" */
+	const struct kith_route *routes;	/* ends with a null path */
 	bool fallback;				/* serves every name that no other program does */
 	int processes;				/* unless KITH_PROCESSES is set; 0: two */
 };
 
 /*
- * The main of every resource program.  `--routes` prints what the program
- * serves, `--help` what it is; otherwise serves FastCGI on fd 0 until SIGTERM.
- * Returns the exit status.
+ * The main of every program, given the resources that are linked into it,
+ * which end with NULL.  Returns the exit status.
  */
-int kith_serve(const struct kith_resource *resource, int argc, char **argv);
+int kith_serve(const struct kith_resource *const *resources, int argc, char **argv);
 
 #endif

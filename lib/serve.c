@@ -341,8 +341,10 @@ run(const struct kith_resource *resource)
 }
 
 int
-kith_serve(const struct kith_resource *resource, int argc, char **argv)
+kith_serve(const struct kith_resource *const *resources, int argc, char **argv)
 {
+	const struct kith_resource *resource = resources[0];
+
 	if (argc == 1)
 		return run(resource);
 	if (argc == 2 && !strcmp(argv[1], "--routes"))

@@ -91,7 +91,7 @@ check_ports() {
 probes() {
 	sed -n '
 		s|^location = \([^ ]*/[^ ]*/[^ ]*/[^ ]*\) { fastcgi_pass \([^;]*\);.*|\2 \1|p
-		s|^location \([^ ]*/\) { fastcgi_pass \([^;]*\);.*|\2 \1plans|p
+		s|^location \([^ ]*/\) { fastcgi_pass \([^;]*\);.*|\2 \1none|p
 	' "$app/share/kith/nginx/routes.conf" | sort -s -u -k 1,1
 }
 
