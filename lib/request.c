@@ -106,7 +106,7 @@ kith_request_init(struct kith_request *req, struct kith_arena *arena, char **par
 	memset(req, 0, sizeof(*req));
 	req->arena = arena;
 	req->method = KITH_OTHER;
-	req->method_name = req->path = req->query = req->remote_addr = req->body = "";
+	req->method_name = req->path = req->query = req->remote_addr = req->body = req->tail = "";
 	req->fd = -1;
 	req->rows = -1;
 	kith_buf_init(&req->reply.headers, arena, HEADER_ROOM);

@@ -66,6 +66,7 @@ struct kith_request {
 	int64_t started_us;		/* CLOCK_MONOTONIC, microseconds */
 	int64_t db_us;			/* time spent waiting for PostgreSQL */
 	const char *route;		/* template for the log: "/rest/v1/messages" */
+	const char *tail;		/* what the "*" of its route stands for, as it was sent; "" for a route without */
 	long rows;			/* rows in the answer, for the log; -1 unknown */
 };
 

@@ -15,7 +15,7 @@ struct kith_hook;
 /* A URL outside the REST dialect. */
 struct kith_route {
 	unsigned methods;	/* KITH_GET | KITH_POST ...; HEAD goes with GET */
-	const char *path;	/* below the resource's mount: "/token"; one "*" at the end takes any rest, slashes too */
+	const char *path;	/* below the resource's mount: "/token"; a "*" at the end takes any rest, slashes too */
 	/* Fills req->reply, or returns -1 with the error set. */
 	int (*handle)(struct kith_request *req);
 };
@@ -25,8 +25,8 @@ struct kith_resource {
 	const char *tables[KITH_RESOURCE_MAX];	/* names below /rest/v1/, in any exposed schema */
 	const char *functions[KITH_RESOURCE_MAX];	/* names below /rest/v1/rpc/ */
 	const struct kith_hook *hooks;		/* functions that need C before they run; ends with a null name */
-	const char *mount;			/* where its routes start: "/auth/v1" */
-	const struct kith_route *routes;	/* ends with a null path */
+	const char *mount;			/* where its routes start: "/auth/v1"; no other program's */
+	const struct kith_route *routes;	/* the first that fits counts; ends with a null path */
 	bool fallback;				/* serves every name that no other program does */
 	int processes;				/* unless KITH_PROCESSES is set; 0: two */
 };

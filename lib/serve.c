@@ -23,6 +23,7 @@
 #include "prefork.h"
 #include "reply.h"
 #include "rest.h"
+#include "route.h"
 #include "settings.h"
 #include "teststop.h"
 
@@ -93,12 +94,20 @@ read_body(long length)
 	return true;
 }
 
+static bool
+speaks_rest(const struct kith_resource *resource)
+{
+	return resource->tables[0] || resource->functions[0] || resource->fallback;
+}
+
 static void
 dispatch(const struct kith_resource *resource)
 {
 	if (request.method == KITH_OPTIONS)
 		kith_reply_preflight(&request);
-	else if (!strncmp(request.path, PREFIX, strlen(PREFIX)))
+	else if (kith_route_mounted(resource, request.path))
+		kith_route_handle(&request, resource);
+	else if (speaks_rest(resource) && !strncmp(request.path, PREFIX, strlen(PREFIX)))
 		kith_rest_handle(&request, resource);
 	else
 		kith_fail(&request, 404, "PGRST125", "Invalid path specified in request URL");
@@ -232,6 +241,8 @@ print_routes(const struct kith_resource *resource)
 {
 	print_names("table", resource->tables);
 	print_names("function", resource->functions);
+	if (resource->mount)
+		printf("mount %s\n", resource->mount);
 	if (resource->fallback)
 		puts("fallback");
 	return fflush(stdout) ? EX_IOERR : EX_OK;
@@ -241,9 +252,9 @@ static int
 print_help(const struct kith_resource *resource)
 {
 	printf("usage: kith-%s [--routes | --help]\n\n"
-	       "Serves its part of " PREFIX " by FastCGI on the listening socket that is\n"
+	       "Serves its part of the API by FastCGI on the listening socket that is\n"
 	       "standard input, set up by the KITH_* variables of the environment.\n"
-	       "--routes prints which tables and functions that is.\n",
+	       "--routes prints which tables, functions and paths that is.\n",
 	       resource->name);
 	return fflush(stdout) ? EX_IOERR : EX_OK;
 }

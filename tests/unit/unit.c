@@ -39,6 +39,7 @@ unit_request(void)
 		.headers = headers,
 		.remote_addr = "127.0.0.1",
 		.body = "",
+		.tail = "",
 		.fd = -1,
 		.rows = -1,
 	};
