@@ -8,6 +8,7 @@
 #include "auth.h"
 #include "clock.h"
 #include "db_connection.h"
+#include "hook.h"
 #include "preamble.h"
 #include "request.h"
 #include "settings.h"
@@ -26,6 +27,7 @@ struct run {
 	bool beginning;	/* the preamble's result is awaited */
 	bool again;	/* trying the whole transaction again is safe and sensible */
 	bool hold;	/* the commit waits until the results are here */
+	bool hooked;	/* the hook is still at work: nothing can have been written */
 	enum kith_end end;	/* other than KITH_CAME: the connection is of no more use */
 };
 
@@ -46,7 +48,7 @@ fail_lost(struct run *run)
 {
 	if (!run->end)
 		run->end = KITH_LOST;
-	if (run->end == KITH_TOO_LARGE && (run->read_only || run->hold)) {
+	if (run->end == KITH_TOO_LARGE && (run->read_only || run->hold || run->hooked)) {
 		kith_fail_answer_too_large(run->req);
 	} else if (run->end == KITH_TIMED_OUT) {
 		kith_fail(run->req, 504, "57014", "canceling statement due to statement timeout");
@@ -118,10 +120,10 @@ send(struct run *run, const char *role, const struct kith_sql *sql, struct kith_
 
 	*statement = s;
 	if (!s)
-		ok = PQsendQueryParams(pg, sql->text.s, sql->nparams, NULL, sql->params, NULL, NULL, 0);
+		ok = PQsendQueryParams(pg, sql->text.s, sql->nparams, NULL, sql->params, NULL, NULL, sql->binary);
 	else
 		ok = (s->prepared || PQsendPrepare(pg, s->name, sql->text.s, 0, NULL)) &&
-		    PQsendQueryPrepared(pg, s->name, sql->nparams, sql->params, NULL, NULL, 0);
+		    PQsendQueryPrepared(pg, s->name, sql->nparams, sql->params, NULL, NULL, sql->binary);
 	return ok ? 0 : fail_lost(run);
 }
 
@@ -147,21 +149,32 @@ receive(struct run *run)
 	return first;
 }
 
+/* What a statement's preparation came to, if it was new.  -1 when the connection is of no more use. */
+static int
+receive_prepared(struct run *run, struct kith_statement *statement)
+{
+	const PGresult *result;
+
+	if (!statement || statement->prepared)
+		return 0;
+	result = receive(run);
+	if (!result)
+		return -1;
+	if (PQresultStatus(result) == PGRES_COMMAND_OK)
+		statement->prepared = true;
+	else if (PQresultStatus(result) == PGRES_FATAL_ERROR)
+		fail_sql(run, result, statement);
+	return 0;
+}
+
 /* Result of one statement, after that of its preparation if it was new.  NULL with the error set. */
 static const PGresult *
 receive_statement(struct run *run, struct kith_statement *statement)
 {
 	const PGresult *result;
 
-	if (statement && !statement->prepared) {
-		result = receive(run);
-		if (!result)
-			return NULL;
-		if (PQresultStatus(result) == PGRES_COMMAND_OK)
-			statement->prepared = true;
-		else if (PQresultStatus(result) == PGRES_FATAL_ERROR)
-			fail_sql(run, result, statement);
-	}
+	if (receive_prepared(run, statement))
+		return NULL;
 	result = receive(run);
 	if (!result)
 		return NULL;
@@ -202,6 +215,96 @@ finish(struct run *run)
 	return run->req->error.status ? -1 : 0;
 }
 
+/* Hands the rows of a statement to the hook, each as it comes; all of them are read, whatever it says. */
+static bool
+receive_rows(struct run *run, struct kith_statement *statement, const struct kith_transaction *t)
+{
+	bool ok = true;
+	PGresult *result;
+
+	if (receive_prepared(run, statement))
+		return false;
+	PQsetSingleRowMode(run->c->pg);
+	while ((result = kith_connection_result(run->req, run->c, run->deadline_us, run->read_only, &run->end))) {
+		ExecStatusType status = PQresultStatus(result);
+
+		if (status == PGRES_FATAL_ERROR)
+			fail_sql(run, result, statement);
+		if (status != PGRES_SINGLE_TUPLE && status != PGRES_TUPLES_OK)
+			ok = false;
+		for (int i = 0; ok && i < PQntuples(result); i++)
+			ok = !t->hook->row(t->call, result, i);
+		PQclear(result);
+	}
+	if (run->end)
+		fail_lost(run);
+	return ok && !run->end;
+}
+
+/* Ends a transaction that shall come to nothing. */
+static int
+give_up(struct run *run)
+{
+	if (run->end)
+		return -1;
+	if (!PQsendQueryParams(run->c->pg, "rollback", 0, NULL, NULL, NULL, NULL, 0) || !PQpipelineSync(run->c->pg))
+		return fail_lost(run);
+	finish(run);
+	return -1;
+}
+
+/*
+ * What comes before the statements when there is a hook.  *begin is sent here,
+ * and becomes what sets the hook's text: the role is put off before, since it
+ * may not set anything, and then taken on again.
+ */
+static int
+run_hook(struct run *run, const struct kith_transaction *t, struct kith_sql **begin)
+{
+	struct kith_arena *arena = run->req->arena;
+	const char *role = run->req->identity->role_name;
+	struct kith_sql *set = kith_sql_new(arena), *sql[KITH_HOOK_READS + 2];
+	struct kith_statement *statements[KITH_HOOK_READS + 2];
+	const PGresult *results[KITH_HOOK_READS + 2];
+	struct kith_buf computed;
+	bool ok = true;
+	int n, last;
+
+	t->call->state = NULL;
+	n = t->hook->read(t->call, sql + 1);
+	if (n < 0)
+		return -1;
+	last = n + 1;
+	sql[0] = *begin;
+	sql[last] = kith_sql_new(arena);
+	kith_sql_text(sql[last], "set role none");
+	for (int i = 0; i <= last; i++)
+		if (send(run, i && i < last ? role : "", sql[i], &statements[i]))
+			return -1;
+	if (!PQsendFlushRequest(run->c->pg))
+		return fail_lost(run);
+
+	run->hooked = true;
+	for (int i = 0; i <= last && !run->end; i++) {
+		run->beginning = !i;
+		if (t->hook->row && i && i < last)
+			ok = receive_rows(run, statements[i], t) && ok;
+		else
+			ok = (results[i] = receive_statement(run, statements[i])) && ok;
+	}
+	run->beginning = run->hooked = false;
+	kith_buf_init(&computed, arena, 0);
+	if (!ok || t->hook->compute(t->call, t->hook->row ? NULL : results + 1, &computed))
+		return give_up(run);
+	kith_sql_text(set, "select set_config('kith.computed', ");
+	kith_sql_param(set, computed.s);
+	kith_sql_text(set, ", true), set_config('role', ");
+	kith_sql_param(set, role);
+	kith_sql_text(set, ", true)");
+	*begin = set;
+	return 0;
+}
+
 static int
 check_size(struct kith_request *req, const PGresult **results, int nsql)
 {
@@ -213,14 +316,17 @@ check_size(struct kith_request *req, const PGresult **results, int nsql)
 }
 
 static int
-attempt(struct run *run, const struct kith_sql *begin, struct kith_sql *const *sql, int nsql, const PGresult **results,
-    int (*check)(struct kith_request *req, const PGresult **results, void *arg), void *arg)
+attempt(struct run *run, const struct kith_transaction *t, struct kith_sql *begin, struct kith_sql *const *sql,
+    int nsql, const PGresult **results, int (*check)(struct kith_request *req, const PGresult **results, void *arg),
+    void *arg)
 {
 	struct kith_request *req = run->req;
 	struct kith_statement *statements[MAX_STATEMENTS + 1];
 	const char *role = req->identity->role_name;
 	bool ok = true;
 
+	if (t->hook && run_hook(run, t, &begin))
+		return -1;
 	if (send(run, "", begin, &statements[nsql]))
 		return -1;
 	for (int i = 0; i < nsql; i++)
@@ -261,7 +367,7 @@ int
 kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct kith_sql *const *sql, int nsql,
     const PGresult **results, int (*check)(struct kith_request *req, const PGresult **results, void *arg), void *arg)
 {
-	const struct kith_sql *begin = kith_preamble(req, t);
+	struct kith_sql *begin = kith_preamble(req, t);
 	long timeout_ms = kith_preamble_timeout(req->identity);
 	int rc = -1;
 
@@ -278,7 +384,7 @@ kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct k
 			return kith_fail(req, 499, "KITH01", "client closed the request");
 		begun = kith_now_us();
 		run.deadline_us = begun + (int64_t)timeout_ms * 1000 + GRACE_US;
-		rc = attempt(&run, begin, sql, nsql, results, check, arg);
+		rc = attempt(&run, t, begin, sql, nsql, results, check, arg);
 		req->db_us += kith_now_us() - begun;
 		if (run.end) {
 			kith_connection_close(run.c);

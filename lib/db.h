@@ -7,6 +7,8 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
+struct kith_hook;
+struct kith_hook_call;
 struct kith_request;
 struct kith_sql;
 
@@ -16,6 +18,8 @@ struct kith_transaction {
 	const char *search_path;	/* quoted list for search_path */
 	bool hold;		/* for writes: commit when the results are here, which may be too large */
 	const char *timezone;		/* Prefer: timezone=; NULL for the server's */
+	const struct kith_hook *hook;	/* runs before the statements, at one round trip more; NULL for none */
+	struct kith_hook_call *call;	/* what the hook is given */
 };
 
 /*

@@ -131,7 +131,7 @@ dispatch(struct kith_rest *rest)
 int
 kith_rest_handle(struct kith_request *req, const struct kith_resource *resource)
 {
-	struct kith_rest rest = { .req = req };
+	struct kith_rest rest = { .req = req, .hooks = resource->hooks };
 	struct kith_error first;
 
 	if (parse_path(&rest))

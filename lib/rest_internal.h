@@ -15,12 +15,14 @@
 #include "request.h"
 
 struct kith_catalog;
+struct kith_hook;
 
 /* One REST request, taken apart. */
 struct kith_rest {
 	struct kith_request *req;
 	const char *name;	/* of the table or function */
 	bool rpc;
+	const struct kith_hook *hooks;	/* of the resource; NULL when it has none */
 	const char *schema;
 	struct kith_media media;
 	struct kith_prefer prefer;

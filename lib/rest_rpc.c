@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "catalog.h"
+#include "hook.h"
 #include "plan.h"
 #include "rows.h"
 #include "settings.h"
@@ -109,6 +110,7 @@ call(struct kith_rest *rest, const struct kith_function *f)
 	bool counted = rest->prefer.count && f->set;
 	bool checked = req->method == KITH_POST && f->is_volatile && !f->is_void &&
 	    (rest->prefer.max_affected >= 0 || rest->media.form == KITH_MEDIA_OBJECT);
+	struct kith_hook_call given = { .req = req, .body = body, .query = body ? NULL : qs.arguments };
 	struct kith_range range;
 	struct kith_sql *sql;
 	const PGresult *result;
@@ -124,6 +126,8 @@ call(struct kith_rest *rest, const struct kith_function *f)
 	sql = kith_plan_call(req, rest->catalog, f, &qs, body, &rest->body, kith_settings.max_rows, counted);
 	if (!sql)
 		return -1;
+	rest->transaction.hook = kith_hook_find(rest->hooks, f->name);
+	rest->transaction.call = &given;
 	if (kith_db_run(req, &rest->transaction, &sql, 1, &result, checked ? kith_rest_check_affected : NULL, rest))
 		return -1;
 	kith_prefer_applied(req, &rest->prefer, 1 << KITH_PREFER_COUNT | 1 << KITH_PREFER_HANDLING |

@@ -8,6 +8,7 @@
 #ifndef KITH_SQL_H
 #define KITH_SQL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "buf.h"
@@ -18,6 +19,7 @@ struct kith_sql {
 	struct kith_buf text;
 	const char **params;	/* text format; NULL is SQL's NULL */
 	int nparams;
+	bool binary;		/* results come in PostgreSQL's binary format */
 	int room;
 };
 
