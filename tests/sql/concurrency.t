@@ -89,4 +89,26 @@ at_once(sub {
 is sql("select count(*) filter (where is_active) || ' of ' || count(*) from public.memories where user_id = '$user'"),
     '100 of ' . $writers * 20, 'the cap holds, and nothing is lost';
 
+# Jobs: workers that finish, put back, or die with what they claimed.
+sql("select kith.enqueue('test_crowd', key => '$user ' || n, max_attempts => 1000) from generate_series(1, 200) n");
+my @done = at_once(sub {
+	my ($n) = @_;
+	my $claim = "select id, attempts from kith.claim_jobs('{test_crowd}', '5 minutes', 3)";
+	return join '', map {;
+		"begin;\nselect id from kith.claim_jobs('{test_crowd}', '5 minutes', 3) \\g /dev/null\nrollback;\n",
+		"with c as materialized ($claim) select kith.fail_job(id, attempts, 'x', '0') from c \\g /dev/null\n",
+		"with c as materialized ($claim) select id from c where kith.finish_job(id, attempts);\n",
+	} 1 .. 40;
+});
+# What the last ones put back is left: one more finishes it.
+push @done, sql("with c as materialized (select id, attempts from kith.claim_jobs('{test_crowd}', '5 minutes', 1000))
+    select id from c where kith.finish_job(id, attempts)");
+my %times;
+$times{$_}++ for @done;
+is @done . ' ' . keys %times, '200 200', 'each job is done once';
+is sql("select count(*) from kith.jobs where kind = 'test_crowd' and status = 'done'"), 200, 'and none is left';
+%ids = map { $_ => 1 } at_once(sub { "select kith.enqueue('test_crowd', key => 'same $user');\n" });
+is keys %ids, 1, 'eight that queue the same key queue one job';
+sql("delete from kith.jobs where kind = 'test_crowd'");
+
 done_testing;
