@@ -408,7 +408,7 @@ kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct k
 const PGresult *
 kith_db_catalog(struct kith_request *req, const struct kith_sql *sql)
 {
-	struct run run = { .req = req };
+	struct run run = { .req = req, .beginning = true };
 	const PGresult *result;
 
 	run.c = kith_connection_get(req, false);

@@ -41,7 +41,8 @@ int kith_db_run(struct kith_request *req, const struct kith_transaction *t, stru
 
 /*
  * Runs one statement as the login itself, outside of any user's rights: only
- * for reading the catalog.  NULL with the error set (503).
+ * for reading the catalog.  NULL with the error set: 503, or 401 when the
+ * statement checks the session and finds that it has ended.
  */
 const PGresult *kith_db_catalog(struct kith_request *req, const struct kith_sql *sql);
 

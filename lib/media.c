@@ -8,11 +8,14 @@
 
 #define OBJECT "application/vnd.pgrst.object"
 #define ARRAY "application/vnd.pgrst.array"
+#define OPENAPI "application/openapi+json"
 
-static const struct {
-	const char *type;
+struct offer {
+	const char *type;	/* NULL ends a list */
 	struct kith_media media;
-} known[] = {
+};
+
+static const struct offer of_rows[] = {
 	/* clang-format off */
 	{ "*/*",			{ KITH_MEDIA_ARRAY, false, "application/json; charset=utf-8" } },
 	{ "application/*",		{ KITH_MEDIA_ARRAY, false, "application/json; charset=utf-8" } },
@@ -23,6 +26,17 @@ static const struct {
 	{ OBJECT "+json",		{ KITH_MEDIA_OBJECT, false, OBJECT "+json; charset=utf-8" } },
 	{ "text/csv",			{ KITH_MEDIA_CSV, false, "text/csv; charset=utf-8" } },
 	{ "text/*",			{ KITH_MEDIA_CSV, false, "text/csv; charset=utf-8" } },
+	{ NULL,				{ KITH_MEDIA_ARRAY, false, NULL } },
+	/* clang-format on */
+};
+
+static const struct offer of_openapi[] = {
+	/* clang-format off */
+	{ "*/*",			{ KITH_MEDIA_OPENAPI, false, OPENAPI "; charset=utf-8" } },
+	{ "application/*",		{ KITH_MEDIA_OPENAPI, false, OPENAPI "; charset=utf-8" } },
+	{ "application/json",		{ KITH_MEDIA_OPENAPI, false, OPENAPI "; charset=utf-8" } },
+	{ OPENAPI,			{ KITH_MEDIA_OPENAPI, false, OPENAPI "; charset=utf-8" } },
+	{ NULL,				{ KITH_MEDIA_OPENAPI, false, NULL } },
 	/* clang-format on */
 };
 
@@ -63,19 +77,19 @@ has_parameter(const char *s, size_t n, const char *parameter)
 }
 
 static bool
-accept_one(const char *s, size_t n, struct kith_media *media)
+accept_one(const struct offer *offers, const char *s, size_t n, struct kith_media *media)
 {
 	const char *end = s + n;
 	const char *semicolon = memchr(s, ';', n);
 	const char *type = s;
 	size_t type_len = trim(&type, semicolon ? (size_t)(semicolon - s) : n);
 
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (!same(type, type_len, known[i].type))
+	for (const struct offer *o = offers; o->type; o++) {
+		if (!same(type, type_len, o->type))
 			continue;
-		*media = known[i].media;
+		*media = o->media;
 		/* Only the vendor types promise it: Dart sends the parameter with plain JSON and copes with nulls. */
-		if (semicolon && strstr(known[i].type, "vnd.") &&
+		if (semicolon && strstr(o->type, "vnd.") &&
 		    has_parameter(semicolon + 1, (size_t)(end - semicolon - 1), "nulls=stripped")) {
 			media->strip_nulls = true;
 			media->content_type = media->form == KITH_MEDIA_OBJECT
@@ -87,26 +101,38 @@ accept_one(const char *s, size_t n, struct kith_media *media)
 	return false;
 }
 
-int
-kith_media_accept(struct kith_request *req, struct kith_media *media)
+static int
+accept(struct kith_request *req, const struct offer *offers, const char *hint, struct kith_media *media)
 {
 	const char *s = kith_request_header_list(req, "accept");
 
 	if (!s || !*s) {
-		*media = known[0].media;
+		*media = offers[0].media;
 		return 0;
 	}
 	for (const char *p = s;; p++) {
 		size_t n = strcspn(p, ",");
 
-		if (accept_one(p, n, media))
+		if (accept_one(offers, p, n, media))
 			return 0;
 		p += n;
 		if (!*p)
 			break;
 	}
 	kith_fail(req, 406, "PGRST107", "None of these media types are available: %.200s", s);
-	return kith_fail_hint(req, "Ask for application/json, " OBJECT "+json or text/csv.");
+	return kith_fail_hint(req, "%s", hint);
+}
+
+int
+kith_media_accept(struct kith_request *req, struct kith_media *media)
+{
+	return accept(req, of_rows, "Ask for application/json, " OBJECT "+json or text/csv.", media);
+}
+
+int
+kith_media_accept_openapi(struct kith_request *req, struct kith_media *media)
+{
+	return accept(req, of_openapi, "Ask for " OPENAPI " or application/json.", media);
 }
 
 int

@@ -41,9 +41,11 @@ parse_path(struct kith_rest *rest)
 	if (strncmp(s, MOUNT, strlen(MOUNT)))
 		return fail_path(req);
 	s += strlen(MOUNT);
-	if (!*s) {
-		kith_fail(req, 404, "PGRST126", "Root endpoint metadata is disabled");
-		return -1;
+	rest->root = !*s;
+	rest->name = "";
+	if (rest->root) {
+		kith_rest_known(rest);
+		return 0;
 	}
 	rest->rpc = !strncmp(s, RPC, strlen(RPC));
 	if (rest->rpc)
@@ -59,11 +61,14 @@ static int
 check_method(struct kith_rest *rest)
 {
 	struct kith_request *req = rest->req;
-	unsigned allowed = KITH_GET | KITH_HEAD | KITH_POST | (rest->rpc ? 0u : KITH_PATCH | KITH_DELETE);
+	unsigned allowed = KITH_GET | KITH_HEAD;
 
+	if (!rest->root)
+		allowed |= KITH_POST | (rest->rpc ? 0u : KITH_PATCH | KITH_DELETE);
 	if (req->method & allowed)
 		return 0;
-	kith_reply_header(req, "Allow", rest->rpc ? "GET, HEAD, POST, OPTIONS" : "GET, HEAD, POST, PATCH, DELETE, OPTIONS");
+	kith_reply_header(req, "Allow", rest->root ? "GET, HEAD, OPTIONS" : rest->rpc ?
+	    "GET, HEAD, POST, OPTIONS" : "GET, HEAD, POST, PATCH, DELETE, OPTIONS");
 	if (rest->rpc)
 		return kith_fail(req, 405, "PGRST101", "Cannot use the %.40s method on RPC", req->method_name);
 	return kith_fail(req, 405, "PGRST117", "Unsupported HTTP method: %.40s", req->method_name);
@@ -139,7 +144,11 @@ kith_rest_handle(struct kith_request *req, const struct kith_resource *resource)
 	if (listed(rest.rpc ? resource->functions : resource->tables, rest.name))
 		kith_rest_known(&rest);
 	if (kith_auth_identify(req) || check_method(&rest) || choose_schema(&rest) ||
-	    kith_prefer_parse(req, &rest.prefer) || kith_media_accept(req, &rest.media))
+	    kith_prefer_parse(req, &rest.prefer))
+		return -1;
+	if (rest.root)
+		return kith_media_accept_openapi(req, &rest.media) || kith_rest_root(&rest) ? -1 : 0;
+	if (kith_media_accept(req, &rest.media))
 		return -1;
 	rest.transaction.search_path = search_path(&rest);
 	rest.transaction.timezone = rest.prefer.timezone;

@@ -20,8 +20,9 @@ struct kith_hook;
 /* One REST request, taken apart. */
 struct kith_rest {
 	struct kith_request *req;
-	const char *name;	/* of the table or function */
+	const char *name;	/* of the table or function; "" at the root */
 	bool rpc;
+	bool root;		/* what there is, is asked for */
 	const struct kith_hook *hooks;	/* of the resource; NULL when it has none */
 	const char *schema;
 	struct kith_media media;
@@ -34,12 +35,13 @@ struct kith_rest {
 };
 
 /*
- * Each answers the request, or returns -1 with the error set.  They fail with
+ * Each answers the request, or returns -1 with the error set.  The first two fail with
  * PGRST200, 202, 204 or 205 when a name is not in the catalog: then the caller
  * may reload that and try again.
  */
 int kith_rest_table(struct kith_rest *rest);
 int kith_rest_rpc(struct kith_rest *rest);
+int kith_rest_root(struct kith_rest *rest);
 
 /* The name is one of ours: it goes into the log. */
 void kith_rest_known(struct kith_rest *rest);
