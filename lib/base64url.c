@@ -45,3 +45,23 @@ kith_base64url_decode(struct kith_arena *a, const char *p, size_t n, size_t *dec
 	*decoded = len;
 	return out;
 }
+
+char *
+kith_base64url_encode(struct kith_arena *a, const void *p, size_t n)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	const unsigned char *byte = p;
+	char *text = kith_alloc(a, n / 3 * 4 + 5), *out = text;
+	unsigned bits = 0;
+	int have = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		bits = bits << 8 | byte[i];
+		for (have += 8; have >= 6; have -= 6)
+			*out++ = alphabet[bits >> (have - 6) & 63];
+	}
+	if (have)
+		*out++ = alphabet[bits << (6 - have) & 63];
+	*out = '\0';
+	return text;
+}

@@ -15,4 +15,7 @@ struct kith_arena;
  */
 char *kith_base64url_decode(struct kith_arena *a, const char *p, size_t n, size_t *decoded);
 
+/* The text of n bytes. */
+char *kith_base64url_encode(struct kith_arena *a, const void *p, size_t n);
+
 #endif
