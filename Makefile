@@ -103,9 +103,10 @@ fuzz: $(FUZZERS)
 	done
 
 install: all
-	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(datadir)/sql $(DESTDIR)$(datadir)/nginx $(DESTDIR)$(prefix)/bin
+	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(datadir)/sql/dialects $(DESTDIR)$(datadir)/nginx $(DESTDIR)$(prefix)/bin
 	install $(PROGRAMS) $(DESTDIR)$(libexecdir)
 	install -m 644 $(wildcard sql/*.sql) $(DESTDIR)$(datadir)/sql
+	install -m 644 $(wildcard sql/dialects/*.sql) $(DESTDIR)$(datadir)/sql/dialects
 	install -m 644 $(wildcard nginx/*.conf) $(BUILD)/routes.conf $(DESTDIR)$(datadir)/nginx
 	cp -R scripts $(DESTDIR)$(datadir)/
 	ln -sf $(datadir)/scripts/kith $(DESTDIR)$(prefix)/bin/kith

@@ -18,7 +18,7 @@ create view test.functions as
 select p.*, p.oid::regprocedure::text as signature, n.nspname
 from pg_proc p
 join pg_namespace n on n.oid = p.pronamespace
-where n.nspname in ('public', 'kith', 'auth', 'extensions')
+where n.nspname not in ('test', 'tap') and n.nspname !~ '^(pg_|information_schema$)'
     and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e');
 create function test.client_right(relation oid, who text, rights text) returns boolean language sql as
     $$ select has_table_privilege(who, relation, rights) or has_any_column_privilege(who, relation, rights) $$;
@@ -85,7 +85,7 @@ select is_empty($$ select a.attrelid::regclass, a.attname from pg_attribute a jo
 -- D6
 select set_eq($$ select signature from test.functions where prosecdef $$, array[
     'kith.announce_schema()', 'kith.cap_memories()', 'kith.check_session(uuid,uuid)', 'kith.count_messages()', 'kith.follow_auth_user()',
-    'kith.plan_limit(uuid,text)', 'kith.retire_memories(uuid)', 'kith.start_subscription()',
+    'kith.plan_limit(uuid,text)', 'kith.retire_memories(uuid)', 'kith.start_subscription()', 'kith.revive_memory()',
     'kith.claim_jobs(text[],interval,integer)', 'kith.delete_files(uuid,text[])', 'kith.enqueue(text,jsonb,text,timestamp with time zone,uuid,integer)',
     'kith.fail_job(bigint,integer,text,interval,boolean)', 'kith.finish_job(bigint,integer)', 'kith.release_files()', 'kith.sweep_jobs(interval)',
     'kith.unused_files(text[])'
