@@ -60,6 +60,12 @@ struct kith_json_scan {
 int kith_json_scan(struct kith_arena *a, const char *p, size_t n, struct kith_json_scan *out);
 
 /*
+ * Writes what stands between the quotes of a string that was scanned, (p, n),
+ * to out without its escapes; never more than n bytes.  Returns how many.
+ */
+size_t kith_json_unescape(const char *p, size_t n, char *out);
+
+/*
  * A parsed value, in the arena.  Members and elements are linked by next.
  */
 struct kith_json {

@@ -236,13 +236,27 @@ word(struct scan *s, const char *text)
 	return 0;
 }
 
+size_t
+kith_json_unescape(const char *p, size_t n, char *out)
+{
+	const char *end = p + n;
+	const char *error;
+	char *to = out;
+
+	while (p < end) {
+		if (*p == '\\')
+			to += kith_utf8_encode((unsigned)escape(&p, end, &error), to);
+		else
+			*to++ = *p++;
+	}
+	return (size_t)(to - out);
+}
+
 /* Keys are compared by what they mean: "\u0061" is "a". */
 static void
 note_key(struct scan *s, const char *p, size_t n, bool escaped)
 {
-	const char *end = p + n;
 	struct kith_buf *plain = &s->unescaped;
-	const char *error;
 
 	if (!escaped) {
 		kith_json_keys_note(&s->keys, p, n);
@@ -251,13 +265,8 @@ note_key(struct scan *s, const char *p, size_t n, bool escaped)
 	if (!plain->s)
 		kith_buf_init(plain, s->arena, n);
 	plain->len = 0;
-	kith_buf_reserve(plain, n);	/* an escape is longer than what it stands for */
-	while (p < end) {
-		if (*p == '\\')
-			plain->len += kith_utf8_encode((unsigned)escape(&p, end, &error), plain->s + plain->len);
-		else
-			plain->s[plain->len++] = *p++;
-	}
+	kith_buf_reserve(plain, n);
+	plain->len = kith_json_unescape(p, n, plain->s);
 	kith_json_keys_note(&s->keys, plain->s, plain->len);
 }
 
