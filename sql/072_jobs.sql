@@ -294,8 +294,10 @@ declare
     unused text[];
 begin
     if tg_level = 'ROW' then
-        unused := kith.unused_files(array[kith.file_path(tg_relid, pg_catalog.to_jsonb(old) ->> tg_argv[0])]);
-        perform kith.delete_files(old.user_id, unused);
+        if pg_catalog.to_jsonb(old) ->> tg_argv[0] is not null then
+            unused := kith.unused_files(array[kith.file_path(tg_relid, pg_catalog.to_jsonb(old) ->> tg_argv[0])]);
+            perform kith.delete_files(old.user_id, unused);
+        end if;
         return null;
     end if;
     for released in

@@ -159,12 +159,14 @@ create function test.removed() returns text language sql as $$
 $$;
 update public.test_scans set note = 'x', front_storage_path = front_storage_path where id < 20;
 select is(test.removed(), 'nothing', 'other changes remove nothing');
+update public.test_scans set front_storage_path = 'scans/' || test.id('owner') || '/8' where id = 9;
+select is(test.removed(), 'nothing', 'nor does a first path');
 update public.test_scans set front_storage_path = 'scans/' || test.id('owner') || '/new' where id = 2;
 select is(test.removed(), 'nothing', 'a file that another row refers to stays');
 update public.test_scans set front_storage_path = null where id = 3;
 select is(test.removed(), 'scans/O/1', 'until the last one lets it go');
 delete from public.test_scans where id in (2, 3, 4, 6, 7, 8, 9, 10, 11);
-select is(test.removed(), 'scans/O/3 scans/O/4 scans/O/new, test_scans/S/10 test_scans/S/11', 'one job per user for what a statement removed');
+select is(test.removed(), 'scans/O/3 scans/O/4 scans/O/8 scans/O/new, test_scans/S/10 test_scans/S/11', 'one job per user for what a statement removed');
 delete from public.test_scans where id > 12;
 select is((select string_agg(jsonb_array_length(payload -> 'paths') || ' of at most ' || max_attempts, ', ' order by id) from kith.jobs where user_id = test.id('stranger')), '998 of at most 100', 'the removal is patient');
 select is((select (payload ->> 'before')::timestamptz from kith.jobs where user_id = test.id('stranger')), now(), 'and leaves what is stored later');

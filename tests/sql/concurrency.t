@@ -111,4 +111,35 @@ is sql("select count(*) from kith.jobs where kind = 'test_crowd' and status = 'd
 is keys %ids, 1, 'eight that queue the same key queue one job';
 sql("delete from kith.jobs where kind = 'test_crowd'");
 
+# Voices: of eight calls at once one trains, and one speaks.
+my $profile = sql("insert into public.profiles (user_id, name, relation) values ('$user', 'Anna', 'mother') returning id");
+sql("insert into public.clips (user_id, profile_id, prompt_index, prompt_text, audio_storage_path, mime_type)
+    select '$user', '$profile', i, 'x', format('training_clips/%s/%s/%s.webm', '$user', '$profile', i), 'audio/webm' from generate_series(0, 24) i");
+sub at_most_once {
+	my ($call) = @_;
+	return as_user($user, "do \$\$ begin perform $call; exception when sqlstate 'PT409' then null; end \$\$");
+}
+at_once(sub { at_most_once("public.train_voice('$profile', true)") });
+is sql("select voice_model_status from public.profiles where id = '$profile'"), 'training', 'the voice is trained';
+is sql("select count(*) from kith.jobs where user_id = '$user' and kind = 'train_voice'"), 1, 'by one job';
+sql("update public.profiles set voice_model_status = 'ready', elevenlabs_voice_id = 'x' where id = '$profile'");
+my $message = sql("insert into public.voice_messages (user_id, profile_id, title, category, prompt_text, generated_text)
+    values ('$user', '$profile', 'x', 'other', 'x', 'x') returning id");
+at_once(sub { at_most_once("public.generate_voice_message('$message')") });
+is sql("select status from public.voice_messages where id = '$message'"), 'generating', 'the message is spoken';
+is sql("select count(*) from kith.jobs where user_id = '$user' and kind = 'generate_voice_message'"), 1, 'by one job';
+
+# A clip recorded on two phones at once.
+at_once(sub {
+	my ($n) = @_;
+	return as_user($user, "insert into public.clips (profile_id, prompt_index, prompt_text, audio_storage_path, mime_type)
+	    values ('$profile', 7, 'x', format('training_clips/%s/%s/7.%s', '$user', '$profile', 'webm$n'), 'audio/webm')
+	    on conflict (profile_id, prompt_index) do update set audio_storage_path = excluded.audio_storage_path");
+});
+is sql("select count(*) from public.clips where profile_id = '$profile' and prompt_index = 7"), 1, 'one clip is left';
+is sql("select count(distinct p) || ' ' || bool_or(p = c.audio_storage_path)
+    from kith.jobs j, jsonb_array_elements_text(j.payload -> 'paths') p, public.clips c
+    where j.user_id = '$user' and c.profile_id = '$profile' and c.prompt_index = 7"), '8 false', 'and the other eight files are removed';
+sql("delete from public.profiles where id = '$profile'; delete from kith.jobs where user_id = '$user'");
+
 done_testing;

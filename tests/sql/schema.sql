@@ -88,7 +88,17 @@ select set_eq($$ select signature from test.functions where prosecdef $$, array[
     'kith.plan_limit(uuid,text)', 'kith.retire_memories(uuid)', 'kith.start_subscription()', 'kith.revive_memory()',
     'kith.claim_jobs(text[],interval,integer)', 'kith.delete_files(uuid,text[])', 'kith.enqueue(text,jsonb,text,timestamp with time zone,uuid,integer)',
     'kith.fail_job(bigint,integer,text,interval,boolean)', 'kith.finish_job(bigint,integer)', 'kith.release_files()', 'kith.sweep_jobs(interval)',
-    'kith.unused_files(text[])'
+    'kith.unused_files(text[])',
+    'kith.drop_generating()', 'kith.drop_jobs(text,uuid,text,uuid)', 'kith.fail_generating()', 'kith.fail_training()', 'kith.release_voice()',
+    'generate_voice_message(uuid)', 'train_voice(uuid,boolean)'
+] || array[
+    'kith.cancel_workspace_messages()', 'kith.claim_messages(integer,interval)',
+    'kith.finish_message(uuid,integer,text,text,text,timestamp with time zone)', 'kith.follow_scheduled_message()',
+    'kith.keep_subscription_event()', 'kith.post_message(uuid,integer,jsonb,text,text)',
+    'kith.redeem_telegram_link_token(text,bigint,bigint,text)',
+    'kith.schedule_message(uuid,text,timestamp with time zone,text,text,jsonb,uuid,text)', 'create_telegram_link_token()'
+] || array[
+    'agent_act(uuid,text,text,uuid,jsonb)', 'revert_agent_action(uuid)'
 ], 'only these functions run with the owner''s rights');
 select is_empty($$ select signature from test.functions where not (prosecdef and nspname = 'public')
     and prosecdef and (has_function_privilege('anon', oid, 'EXECUTE') or has_function_privilege('authenticated', oid, 'EXECUTE')) $$,
@@ -98,10 +108,16 @@ select is_empty($$ select signature from test.functions where coalesce(array_to_
 select is_empty($$ select signature from test.functions where exists (select from aclexplode(coalesce(proacl, acldefault('f', proowner))) a where a.grantee = 0) $$,
     'no function is open to everybody');
 select is_empty($$ select name from test.ours where relowner <> 'kith_owner'::regrole union all
-    select signature from test.functions where proowner <> 'kith_owner'::regrole $$, 'kith_owner owns everything');
+    select signature from test.functions where proowner <> 'kith_owner'::regrole and signature not in ('agent_act(uuid,text,text,uuid,jsonb)', 'revert_agent_action(uuid)') $$,
+    'kith_owner owns everything, but for what runs as a user');
+select is_empty($$ select signature from test.functions where signature in ('agent_act(uuid,text,text,uuid,jsonb)', 'revert_agent_action(uuid)') and proowner <> 'kith_agent'::regrole $$,
+    'that belongs to kith_agent');
 select set_eq($$ select signature, who from test.functions, unnest(array['anon', 'authenticated']) who
     where nspname = 'public' and has_function_privilege(who, oid, 'EXECUTE') $$,
-    $$ values ('get_or_create_chat_session(uuid,uuid,text,text)', 'authenticated'), ('append_session_message(uuid,text,text,jsonb)', 'authenticated') $$,
+    $$ values ('agent_act(uuid,text,text,uuid,jsonb)', 'authenticated'), ('revert_agent_action(uuid)', 'authenticated'),
+        ('get_or_create_chat_session(uuid,uuid,text,text)', 'authenticated'), ('append_session_message(uuid,text,text,jsonb)', 'authenticated'),
+        ('train_voice(uuid,boolean)', 'authenticated'), ('generate_voice_message(uuid)', 'authenticated'),
+        ('create_telegram_link_token()', 'authenticated') $$,
     'users may call these functions');
 
 -- D6: objects of the same name in pg_temp change nothing.
