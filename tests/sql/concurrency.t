@@ -80,6 +80,13 @@ is sql("select message_count from public.conversations where id = '$conversation
 # One session a day, also when called eight times at once.
 my %ids = map { $_ => 1 } at_once(sub { as_user($user, 'select id from public.get_or_create_chat_session()') });
 is keys %ids, 1, 'eight calls find one session';
+# Where the day has just begun, and where it is nearly over.
+my @zones = map { sql("select '<here>' || to_char((now() at time zone 'UTC')::time - interval '$_', 'HH24:MI:SS')") } '00:00:05', '23:58:00';
+for my $zone ('Pacific/Auckland', @zones) {
+	sql("delete from public.conversations where user_id = '$user' and message_count = 0; update public.users set timezone = '$zone' where id = '$user'");
+	%ids = map { $_ => 1 } at_once(sub { as_user($user, 'select id from public.get_or_create_chat_session()') });
+	is keys %ids, 1, "also in $zone";
+}
 
 # The cap.
 at_once(sub {
@@ -141,5 +148,66 @@ is sql("select count(distinct p) || ' ' || bool_or(p = c.audio_storage_path)
     from kith.jobs j, jsonb_array_elements_text(j.payload -> 'paths') p, public.clips c
     where j.user_id = '$user' and c.profile_id = '$profile' and c.prompt_index = 7"), '8 false', 'and the other eight files are removed';
 sql("delete from public.profiles where id = '$profile'; delete from kith.jobs where user_id = '$user'");
+
+# Telegram: one live token, used once, by one account.
+my $other = sql("insert into auth.users (id, email) values (gen_random_uuid(), gen_random_uuid() || '\@kith.test') returning id");
+my $telegram = 5_000_000_000 + $$;
+my $new_token = 'select public.create_telegram_link_token()';
+my %tokens = map { $_ => 1 } at_once(sub { as_user($user, $new_token) });
+is keys %tokens, $writers, 'eight calls make eight tokens';
+is sql("select count(*) from public.telegram_link_tokens where user_id = '$user'"), 1, 'of which one lives';
+my $live = sql("select t from unnest('{" . join(',', keys %tokens) . "}'::text[]) t
+    join public.telegram_link_tokens l on l.token = kith.telegram_token_digest(t)");
+sub redeem {
+	my ($token, $account) = @_;
+	return "select outcome from kith.redeem_telegram_link_token('$token', $account, $account);\n";
+}
+is join(' ', sort(at_once(sub { redeem($live, $telegram + 10 * shift) }))), 'linked' . ' used' x ($writers - 1), 'of eight accounts one is linked';
+is sql("select telegram_user_id - $telegram in (10, 20, 30, 40, 50, 60, 70, 80) from public.users where id = '$user'"), 't', 'which is one of them';
+
+# One account with the tokens of two users, while these make new ones.
+for (1 .. 3) {
+	my @both = map { (sql("begin; select set_config('request.jwt.claims', '{\"sub\":\"$_\"}', true); $new_token; commit"))[1] } $user, $other;
+	my @outcomes = at_once(sub {
+		my ($n) = @_;
+		return $n > 6 ? as_user($n % 2 ? $user : $other, "$new_token \\g /dev/null") : redeem($both[$n % 2], $telegram);
+	});
+	is grep({ !/^(linked|used|unknown)\z/ } @outcomes), 0, 'an account is moved to and fro';
+	cmp_ok sql("select count(*) from public.users where telegram_user_id = $telegram"), '<=', 1, 'and is of one user at most';
+}
+
+# Messages: eight workers share what is due, while its user changes and deletes
+# other messages, and some workers roll back.
+sql("insert into public.scheduled_messages (user_id, channel, scheduled_for, message_type)
+    select '$user', 'email', now(), 'crowd' from generate_series(1, 200)");
+sub send_messages {
+	my ($how_many) = @_;
+	return "create temporary table mine as select id, attempt from kith.claim_messages($how_many, interval '1 hour');
+	    select id from mine, lateral kith.post_message(id, attempt);
+	    select from mine where not kith.finish_message(id, attempt, 'sent') \\g /dev/null
+	    drop table mine;\n";
+}
+my @sent = at_once(sub {
+	my ($n) = @_;
+	return join '', map {;
+		"begin;\nselect from kith.claim_messages(5, interval '1 hour') \\g /dev/null\nrollback;\n",
+		send_messages(5),
+		as_user($user, "update public.scheduled_messages set scheduled_for = now() where message_type = 'crowd' and id in (
+		    select id from public.scheduled_messages where message_type = 'crowd' and status = 'pending' order by id limit 2)"),
+		as_user($user, "insert into public.scheduled_messages (channel, scheduled_for, message_type) values ('email', now(), 'gone $n');
+		    delete from public.scheduled_messages where message_type = 'gone $n'"),
+	} 1 .. 10;
+});
+# What the ones that rolled back held meanwhile.
+push @sent, at_once(sub { $_[0] == 1 ? send_messages(1000) : '' });
+%times = ();
+$times{$_}++ for @sent;
+is grep({ $_ > 1 } values %times), 0, 'no message goes out twice';
+is sql("select count(*) || ' ' || min(attempts) || ' ' || max(attempts) from public.scheduled_messages where user_id = '$user' and message_type = 'crowd' and status = 'sent'"),
+    '200 1 1', 'and each goes out';
+is sql("select count(*) from kith.outbox o join public.scheduled_messages m on m.id = o.message_id where m.user_id = '$user'"), 0, 'the outbox is empty';
+at_once(sub { "select kith.schedule_message('$user', 'digest', now(), 'email') \\g /dev/null\n" });
+is sql("select count(*) from public.scheduled_messages where user_id = '$user' and message_type = 'digest'"), 1, 'eight that schedule the message of a day schedule one';
+sql("delete from auth.users where id = '$other'");
 
 done_testing;
