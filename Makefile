@@ -11,7 +11,7 @@ libexecdir ?= $(prefix)/libexec/kith
 datadir    ?= $(prefix)/share/kith
 
 say = @$(if $(V),,echo '  $(1)' $@;)
-PKGS := fcgi libpq yajl libjwt libcrypto
+PKGS := fcgi libpq yajl libjwt libcrypto libcrypt
 # Before 1.10 libjwt lacks what lib/token.c calls, and from 3 on it is another library.
 ifeq ($(filter clean help,$(MAKECMDGOALS)),)
 ifneq ($(shell pkg-config 'libjwt >= 1.10' 'libjwt < 3' && echo fine),fine)
@@ -28,7 +28,7 @@ CFLAGS ?= -O2 -g
 ALL_CPPFLAGS := -Ilib -D_GNU_SOURCE $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu11 $(WARN) $(HARDEN) $(shell pkg-config --cflags $(PKGS)) $(CFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
-LIBS := $(shell pkg-config --libs $(PKGS))
+LIBS := $(shell pkg-config --libs $(PKGS)) -lm
 ifdef SANITIZE
 ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 ALL_LDFLAGS += -fsanitize=$(SANITIZE)
@@ -40,7 +40,12 @@ ALL_LDFLAGS += --coverage
 ALL_CPPFLAGS += -DKITH_TEST
 endif
 
-PROGRAMS := $(patsubst cgi-bin/%.c,$(BUILD)/kith-%,$(wildcard cgi-bin/*.c))
+# Resources share an executable, and so a parent and most of its memory, but for those that keep secrets of their own
+# or bring libraries that the others do without.  Any other can be had alone too: make build/plain/kith-users.
+RESOURCES := $(patsubst cgi-bin/%.c,%,$(wildcard cgi-bin/*.c))
+APART := $(filter auth storage webhooks worker,$(RESOURCES))
+SHARED := $(filter-out $(APART),$(RESOURCES))
+PROGRAMS := $(BUILD)/kith-programs $(APART:%=$(BUILD)/kith-%)
 LIB_OBJS := $(patsubst lib/%.c,$(BUILD)/lib/%.o,$(wildcard lib/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(filter-out tests/unit/unit.c,$(wildcard tests/unit/*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
@@ -53,14 +58,18 @@ FUZZ_SECONDS ?= 60
 all: $(PROGRAMS) $(BUILD)/routes.conf
 unit: $(UNIT)
 
-$(BUILD)/kith-%: $(BUILD)/main/%.o $(BUILD)/cgi-bin/%.o $(BUILD)/libkith.a
-	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/kith-programs: $(SHARED:%=$(BUILD)/cgi-bin/%.o)
+$(RESOURCES:%=$(BUILD)/kith-%): $(BUILD)/kith-%: $(BUILD)/cgi-bin/%.o
+$(BUILD)/kith-%: $(BUILD)/main/%.o $(BUILD)/libkith.a
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libkith.a $(LIBS)
 
-# The main of a program names the resources that are linked into it.
-$(BUILD)/main/%.o: Makefile
+# A main names the resources that are linked with it; a new one makes another main of kith-programs.
+linked = $(if $(filter programs,$1),$(SHARED),$1)
+$(BUILD)/main/programs.o: cgi-bin
+$(RESOURCES:%=$(BUILD)/main/%.o) $(BUILD)/main/programs.o: $(BUILD)/main/%.o: Makefile
 	@mkdir -p $(@D)
-	@printf '%s\n' '#include "resource.h"' '$(foreach r,$*,extern const struct kith_resource kith_$(r);)' \
-	    'static const struct kith_resource *const resources[] = { $(foreach r,$*,&kith_$(r),) 0 };' \
+	@printf '%s\n' '#include "resource.h"' '$(foreach r,$(call linked,$*),extern const struct kith_resource kith_$(r);)' \
+	    'static const struct kith_resource *const resources[] = { $(foreach r,$(call linked,$*),&kith_$(r),) 0 };' \
 	    'int main(int argc, char **argv) { return kith_serve(resources, argc, argv); }' >$(@:.o=.c)
 	$(call say,CC) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $(@:.o=.c)
 

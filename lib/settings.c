@@ -7,11 +7,11 @@
 
 #include "arena.h"
 #include "log.h"
-#include "prefork.h"
+#include "supervisor.h"
 
-/* What holds before kith_settings_load, for unit tests. */
+/* What holds where the environment says nothing. */
 struct kith_settings kith_settings = {
-	.schemas = (const char *[]){ "public", NULL },
+	.schemas = (const char *[]){ "public", "justin", "companion", "trailhead", "thinking_partner", "essence", NULL },
 	.max_rows = 1000,
 	.body_limit = 1048576,
 	.statement_timeout_anon = 3000,
@@ -20,6 +20,7 @@ struct kith_settings kith_settings = {
 	.jwt_leeway = 30,
 	.prepared_statements = true,
 	.idle_disconnect = 60,
+	.idle_stop = 300,
 	.log_level = KITH_LOG_INFO,
 };
 
@@ -37,7 +38,8 @@ static const struct {
 	{ "KITH_STATEMENT_TIMEOUT",      &kith_settings.statement_timeout,      1, 3600000 },
 	{ "KITH_JWT_LEEWAY",             &kith_settings.jwt_leeway,             0, 60 },
 	{ "KITH_IDLE_DISCONNECT",        &kith_settings.idle_disconnect,        0, 86400 },
-	{ "KITH_PROCESSES",              &kith_settings.processes,              1, KITH_PREFORK_MAX },
+	{ "KITH_IDLE_STOP",              &kith_settings.idle_stop,              0, 86400 },
+	{ "KITH_PROCESSES",              &kith_settings.processes,              1, KITH_SUPERVISOR_MAX },
 };
 
 static const struct {
@@ -54,6 +56,7 @@ static const struct {
 } texts[] = {
 	{ "KITH_DATABASE",     &kith_settings.database },
 	{ "KITH_KEYS",         &kith_settings.keys },
+	{ "KITH_SIGNING_KEY",  &kith_settings.signing_key },
 	{ "KITH_JWT_AUDIENCE", &kith_settings.jwt_audience },
 };
 /* clang-format on */

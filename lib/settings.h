@@ -10,6 +10,7 @@
 struct kith_settings {
 	const char *database;		/* KITH_DATABASE: libpq conninfo without user */
 	const char *keys;		/* KITH_KEYS: path of the key file */
+	const char *signing_key;	/* KITH_SIGNING_KEY: path of the key that signs tokens; only the auth program's */
 	const char **schemas;		/* KITH_SCHEMAS: exposed ones, the first is the default; ends with NULL */
 	long max_rows;			/* KITH_MAX_ROWS: cap on rows of one read; 0 for none */
 	long body_limit;		/* KITH_BODY_LIMIT: bytes */
@@ -20,6 +21,7 @@ struct kith_settings {
 	bool anon_without_key;		/* KITH_ANON_WITHOUT_KEY */
 	bool prepared_statements;	/* KITH_PREPARED_STATEMENTS */
 	long idle_disconnect;		/* KITH_IDLE_DISCONNECT: seconds, 0 for never */
+	long idle_stop;			/* KITH_IDLE_STOP: seconds, 0 for never */
 	long processes;			/* KITH_PROCESSES: of each program; 0, the default: what the program finds right */
 	int log_level;			/* KITH_LOG_LEVEL: debug, info, warning, error (0..3) */
 };

@@ -85,7 +85,7 @@ doctor_certificate() {
 }
 
 doctor_instance() {
-	local running stopped name setting
+	local running stopped missing name setting
 
 	look
 	if ((${#running[@]} == 0)); then
@@ -93,11 +93,10 @@ doctor_instance() {
 		return
 	fi
 	((${#stopped[@]} == 0)) || wrong "${stopped[*]} does not run: kith up starts it"
-	for name in "${running[@]}"; do
-		[[ $name != kith-* || -S $run_dir/$name.sock ]] ||
-			wrong "the socket of $name is gone: kith down; kith up"
-	done
-	((${#stopped[@]} > 0)) || web_answers ||
+	look_for_sockets
+	((${#stopped[@]} > 0 || ${#missing[@]} == 0)) ||
+		wrong "the sockets of ${missing[*]} are gone: kith down; kith up"
+	((${#stopped[@]} + ${#missing[@]} > 0)) || web_answers ||
 		wrong "$url does not answer: read $KITH_HOME/log"
 	if ! alive postgresql; then
 		return

@@ -24,6 +24,9 @@ help[status]='say what runs
 
 usage: kith status
 
+A program that nobody has called for a while (KITH_IDLE_STOP) sleeps: it has no
+processes, and the next request wakes it up.  Those that are awake are named.
+
 Exit status: 0 everything runs, 1 a part of it, 3 nothing.'
 
 help[env]='print addresses and keys as KEY=VALUE lines
@@ -83,7 +86,7 @@ reachable() {
 # Everything that runs, in the order of its start.
 parts_of_instance() {
 	echo postgresql
-	[[ ! -e $app/share/kith/nginx/routes.conf ]] || programs
+	executables
 	echo nginx
 }
 
@@ -234,7 +237,7 @@ kith_down() {
 }
 
 kith_status() {
-	local name pid running stopped
+	local name pid awake running stopped
 
 	load_settings in-force
 	look
@@ -245,6 +248,10 @@ kith_status() {
 		printf '%-20s does not run\n' "$name"
 	done
 	((${#running[@]} > 0)) || return 3
+	for name in $(programs); do
+		awake=$(processes_of "$name" | wc -l)
+		((awake == 0)) || printf '  %-18s is awake, processes: %d\n' "$name" "$awake"
+	done
 	((${#stopped[@]} == 0)) || return 1
 	if ! web_answers; then
 		echo "$url does not answer: read $KITH_HOME/log"

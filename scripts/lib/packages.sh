@@ -6,7 +6,7 @@ may_install=yes
 declare -A packages=(
 	[run]='gcc libc6-dev make pkg-config libfcgi-dev libpq-dev libyajl-dev
 		libjwt-dev libssl-dev postgresql postgresql-contrib nginx
-		spawn-fcgi openssl curl'
+		openssl curl'
 	[test]='perl libcmocka-dev pgtap libtap-parser-sourcehandler-pgtap-perl'
 	[bench]='wrk'
 	[fuzz]='clang'

@@ -54,8 +54,8 @@ gone() {
 	! alive "$1"
 }
 
-# sweep NAME: ends what outlived it, after a kill -9 (workers of nginx, the
-# processes of a program).  They are in the process group that has its number, and the
+# sweep NAME: ends what outlived it, after a kill -9 (workers of nginx, processes
+# of programs).  They are in the process group that has its number, and the
 # kernel gives that number to nobody while the group lives.
 sweep() {
 	local pid started

@@ -16,7 +16,7 @@ KITH_PROCESSES||p|processes of each program; empty: what its declaration says
 KITH_VARIANT|plain|s|build to run: plain, san (sanitizers) or cov (coverage)
 KITH_DATABASE||p|libpq conninfo without user; the private cluster
 KITH_KEYS||p|file of the public keys; keys.json in KITH_HOME
-KITH_SCHEMAS|public|p|exposed schemas, the default one first
+KITH_SCHEMAS|public,justin,companion,trailhead,thinking_partner,essence|p|exposed schemas, the default one first
 KITH_MAX_ROWS|1000|p|most rows in one answer
 KITH_BODY_LIMIT|1048576|p|most bytes in one request body
 KITH_STATEMENT_TIMEOUT_ANON|3000|p|milliseconds a statement of anon may take
@@ -26,6 +26,7 @@ KITH_JWT_LEEWAY|30|p|seconds by which clocks may differ, 0 to 60
 KITH_ANON_WITHOUT_KEY|0|p|1: a request without any key is anon
 KITH_PREPARED_STATEMENTS|1|p|0: none, for a pooler in between
 KITH_IDLE_DISCONNECT|60|p|seconds until an idle database connection is closed
+KITH_IDLE_STOP|300|p|seconds without a request until the processes of a program end; 0: never
 KITH_LOG_LEVEL|info|p|debug, info, warning or error
 '
 # What `kith env` prints: allowed in our environment, never read from it.
@@ -83,6 +84,7 @@ check_settings() {
 	((KITH_PORT != KITH_HTTPS_PORT)) ||
 		fail "KITH_PORT and KITH_HTTPS_PORT are both $KITH_PORT"
 	[[ -z $KITH_PROCESSES ]] || check_number KITH_PROCESSES 1 64
+	check_number KITH_IDLE_STOP 0 86400
 	check_number KITH_BODY_LIMIT 1 104857600
 	[[ $KITH_VARIANT =~ ^(plain|san|cov)$ ]] ||
 		fail "KITH_VARIANT must be plain, san or cov, not \"$KITH_VARIANT\""

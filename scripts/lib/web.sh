@@ -42,11 +42,23 @@ programs() {
 		"$app/share/kith/nginx/routes.conf" | sort -u
 }
 
+# The executables that they are linked into: each is started once, makes the
+# sockets of its programs, and starts and ends their processes.
+executables() {
+	local file
+
+	for file in "$app"/libexec/kith/kith-*; do
+		[[ ! -x $file ]] || echo "${file##*/}"
+	done
+}
+
 start_programs() {
-	local program name environment=()
+	local executable name environment=()
 	local KITH_DATABASE=${KITH_DATABASE:-host=$run_dir port=5432 dbname=kith}
 	local KITH_KEYS=${KITH_KEYS:-$KITH_HOME/keys.json}
 
+	# libpq brings GnuTLS along, which nobody uses: set up it would take 120 kB.
+	environment=(PATH=/usr/bin:/bin GNUTLS_NO_IMPLICIT_INIT=1)
 	for name in $(setting_names p) "${!KITH_TEST_@}"; do
 		environment+=("$name=${!name}")
 	done
@@ -55,20 +67,23 @@ start_programs() {
 	for name in ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS; do
 		[[ ! -v $name ]] || environment+=("$name=${!name}")
 	done
-	for program in $(programs); do
-		alive "$program" || start_program "$program" "${environment[@]}"
+	for executable in $(executables); do
+		alive "$executable" || launch "$executable" "${as[@]}" env -i "${environment[@]}" \
+			"$app/libexec/kith/$executable" --listen "$run_dir"
 	done
 }
 
-# libpq brings GnuTLS along, which nobody uses: set up it would take 120 kB.
-start_program() {
-	local program=$1 socket=$run_dir/$1.sock
+# processes_of PROGRAM: the pids of those that serve it; none while it sleeps.
+processes_of() {
+	local executable child name pid
 
-	shift
-	rm -f "$socket"
-	launch "$program" "${as[@]}" env -i PATH=/usr/bin:/bin GNUTLS_NO_IMPLICIT_INIT=1 "$@" \
-		spawn-fcgi -n -s "$socket" -M 0660 -b 1024 -- \
-		"$app/libexec/kith/$program"
+	for executable in $(executables); do
+		alive "$executable" || continue
+		for child in $(<"/proc/$pid/task/$pid/children"); do
+			{ read -rd '' name <"/proc/$child/cmdline"; } 2>/dev/null || continue
+			[[ $name != "$1" ]] || echo "$child"
+		done
+	done
 }
 
 start_nginx() {
@@ -86,13 +101,14 @@ check_ports() {
 	done
 }
 
-# Lines "PROGRAM PATH": the first path that each program serves.  The one for
+# Lines "PROGRAM PATH": what is asked for to see that requests are answered.
+# Others of the same executable would only be woken by it; the one for
 # everything else is asked for a table that is nobody's own.
 probes() {
 	sed -n '
-		s|^location = \([^ ]*/[^ ]*/[^ ]*/[^ ]*\) { fastcgi_pass \([^;]*\);.*|\2 \1|p
-		s|^location \([^ ]*/\) { fastcgi_pass \([^;]*\);.*|\2 \1none|p
-	' "$app/share/kith/nginx/routes.conf" | sort -s -u -k 1,1
+		s|^location = \(/rest/v1/users\) { fastcgi_pass \([^;]*\);.*|\2 \1|p
+		s|^location \(/rest/v1/\) { fastcgi_pass \([^;]*\);.*|\2 \1none|p
+	' "$app/share/kith/nginx/routes.conf"
 }
 
 # answers PATH...: is each request answered, with whatever but a fault?  So
@@ -105,9 +121,21 @@ answers() {
 	[[ $(grep -c '^[1-4]' <<<"$codes") -eq $# ]]
 }
 
-web_answers() {
-	local paths
+# Sets missing to the programs that have no socket.
+look_for_sockets() {
+	local program
 
+	missing=()
+	for program in $(programs); do
+		[[ -S $run_dir/$program.sock ]] || missing+=("$program")
+	done
+}
+
+web_answers() {
+	local paths missing
+
+	look_for_sockets
+	((${#missing[@]} == 0)) || return 1
 	mapfile -t paths < <(probes | cut -d ' ' -f 2)
 	answers "${paths[@]}"
 }
@@ -121,11 +149,13 @@ web_settled() {
 }
 
 wait_for_web() {
-	local program path running stopped
+	local program path running stopped missing
 
 	if ! wait_for 30 web_settled; then
+		look_for_sockets
+		((${#missing[@]} == 0)) || start_failed kith-programs "made no socket for ${missing[*]}"
 		while read -r program path; do
-			answers "$path" || start_failed "$program" 'does not answer'
+			answers "$path" || start_failed kith-programs "does not answer for $program"
 		done < <(probes)
 	fi
 	look

@@ -89,6 +89,7 @@ sub post_message ($content) {
 	);
 	return $raw;
 }
+is $ana->get($messages)->status, 200, 'the program is awake';
 my $workers = grep { $_->{name} eq 'kith-messages' } $instance->programs;
 my @working = map { post_message("working $_") } 1 .. $workers;
 ok poll(10, sub { waiting() == $workers }), 'every process works on a statement that waits';
@@ -140,16 +141,18 @@ ok poll(10, sub { $ana->get('/rest/v1/conversations?limit=1')->status == 200 }),
 cmp_ok time - $again, '<', 3, 'soon';
 is titles(), 'x', 'and nothing was written for those who had left';
 
-# A program that is gone altogether.
+# The parent of all programs is killed: they end too, since nobody would start them again.
 $k->watch->restarts_expected;
-kill KILL => -$instance->pid('kith-memories');
+my @orphans = map { $_->{pid} } $instance->programs;
+kill KILL => $instance->pid('kith-programs');
+ok poll(5, sub { !grep { Kith::Test::Instance::running($_) } @orphans }), 'nobody outlives the parent';
 for my $ask (sub { $ana->get('/rest/v1/memories') }, sub { $ana->post('/rest/v1/memories', { content => 'x' }) }) {
 	my $reply;
 	ok poll(5, sub { $reply = $ask->(); $reply->status == 503 }), 'a program that is not there is 503';
 	is_header $reply, 'Retry-After', qr/^\d+$/, 'with Retry-After';
 	is_header $reply, 'Access-Control-Allow-Origin', '*', 'which a browser may read';
 }
-is $ana->get($messages)->status, 200, 'the others go on';
+like eval { $instance->kith('status') } // $@, qr/^kith-programs +does not run$/m, 'and kith status says so';
 $instance->start_again;
 is_json $ana->get('/rest/v1/memories'), 200, [], 'started again it serves';
 

@@ -20,6 +20,7 @@ my ($ana) = $k->users('ana');
 sub workers ($name = 'kith-messages') {
 	grep { $_->{name} eq $name } $instance->programs;
 }
+is $ana->get('/rest/v1/messages')->status, 200, 'the program is awake';
 my $per_program = workers();
 
 # All at once: none may take over what another has dropped, and be killed with it.

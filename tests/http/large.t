@@ -13,7 +13,9 @@ my $conversation = $ana->make(conversations => { title => 'large' });
 my $messages = "/rest/v1/messages?conversation_id=eq.$conversation->{id}";
 sub message { { conversation_id => $conversation->{id}, role => 'user', content => shift } }
 sub count { $k->sql("select count(*) from public.messages where conversation_id = '$conversation->{id}'") }
-sub pids { join ' ', map { "$_->{name}:$_->{pid}" } $k->instance->programs }
+sub processes { grep { $_->{name} =~ /^kith-(?:conversations|messages)$/ } $k->instance->programs }
+sub pids { join ' ', map { "$_->{name}:$_->{pid}" } processes() }
+is_status $ana->get($messages), 200, 'the programs are awake';
 my $before = pids();
 my @whole = (Prefer => 'return=representation');
 my $huge = join ',', map { "c$_:content" } 1 .. 60;
@@ -59,7 +61,7 @@ is_status $ana->del($messages), 204, 'and deleted';
 is pids(), $before, 'no process ended over this';
 SKIP: {
 	Test::More::skip('a sanitizer takes memory of its own', 1) if ($ENV{KITH_VARIANT} // '') eq 'san';
-	my ($most) = sort { $b <=> $a } map { peak($_->{pid}, 'VmHWM') } $k->instance->programs;
+	my ($most) = sort { $b <=> $a } map { peak($_->{pid}, 'VmHWM') } processes();
 	cmp_ok $most, '<', 64 << 10, "the largest process took $most kB";
 }
 

@@ -14,7 +14,7 @@ my $dir = tempdir(CLEANUP => 1);
 # A program that prints these routes.
 sub program ($name, @routes) {
 	open my $file, '>', "$dir/$name" or die "$dir/$name: $!\n";
-	print $file "#!/bin/sh\n", map { "echo '$_'\n" } @routes;
+	print $file "#!/bin/sh\n", map { "echo '$name $_'\n" } @routes;
 	close $file;
 	chmod 0755, "$dir/$name";
 	return "$dir/$name";

@@ -43,7 +43,9 @@ defaults(void **state)
 	assert_string_equal(kith_settings.database, "dbname=kith");
 	assert_string_equal(kith_settings.keys, "keys.json");
 	assert_string_equal(kith_settings.schemas[0], "public");
-	assert_null(kith_settings.schemas[1]);
+	assert_string_equal(kith_settings.schemas[1], "justin");
+	assert_string_equal(kith_settings.schemas[5], "essence");
+	assert_null(kith_settings.schemas[6]);
 	assert_int_equal(kith_settings.max_rows, 1000);
 	assert_int_equal(kith_settings.body_limit, 1048576);
 	assert_int_equal(kith_settings.statement_timeout_anon, 3000);
@@ -53,6 +55,7 @@ defaults(void **state)
 	assert_false(kith_settings.anon_without_key);
 	assert_true(kith_settings.prepared_statements);
 	assert_int_equal(kith_settings.idle_disconnect, 60);
+	assert_int_equal(kith_settings.idle_stop, 300);
 	assert_int_equal(kith_settings.log_level, KITH_LOG_INFO);
 }
 

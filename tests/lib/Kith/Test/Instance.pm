@@ -97,20 +97,24 @@ sub sql ($self, $sql, @more) {
 	return $text;
 }
 
-# The processes that serve: name, pid, started.  Not those that only keep them up.
+# The parts that are our own executables, each the parent of those that serve.
+sub executables ($self) { sort map { m{/(kith-[a-z_]+)$} } glob "$self->{home}/pids/kith-*" }
+
+# The processes that serve: name of the program, pid, started.  One that nobody has called yet has none.
 sub programs ($self) {
 	my @found;
-	for my $name (sort map { m{/(kith-[a-z_]+)$} } glob "$self->{home}/pids/kith-*") {
-		for my $pid ($self->children($name)) {
-			open my $f, '<', "/proc/$pid/stat" or next;
-			my @fields = split ' ', (<$f> // next) =~ s/.*\) //r;
-			push @found, { name => $name, pid => $pid, started => $fields[19] };
-		}
+	for my $pid (map { $self->children($_) } $self->executables) {
+		open my $f, '<', "/proc/$pid/stat" or next;
+		open my $c, '<', "/proc/$pid/cmdline" or next;
+		my @fields = split ' ', (<$f> // next) =~ s/.*\) //r;
+		my ($name) = (<$c> // next) =~ /^(kith-[a-z_]+)\0/ or next;
+		push @found, { name => $name, pid => $pid, started => $fields[19] };
 	}
+	@found = sort { $a->{name} cmp $b->{name} } @found;
 	return @found;
 }
 
-# The first process of a part: postgresql, nginx, or a program.
+# The first process of a part: postgresql, nginx, or an executable of ours.
 sub pid ($self, $part) {
 	open my $f, '<', "$self->{home}/pids/$part" or return;
 	my ($pid) = split ' ', <$f> // '';

@@ -17,12 +17,14 @@ my $leak = qr{/(?:usr|var|tmp|home|run|etc|root|work)/|\.(?:c|h|so|sql|sock)(?::
 sub new ($class, $k) {
 	my $self = bless { k => $k, broken => [], faults => [], secrets => [], allowed => {} }, $class;
 	$self->{offsets}{$_} = -s $_ for $k->instance->logs;
-	$self->{programs} = $self->programs;
+	$self->{parents} = $self->parents;
 	return $self;
 }
 
-sub programs ($self) {
-	return join ' ', map { "$_->{name}($_->{pid}:$_->{started})" } $self->{k}->instance->programs;
+# Those who start and end the processes that serve; what becomes of these is in their log.
+sub parents ($self) {
+	my $instance = $self->{k}->instance;
+	return join ' ', map { "$_(" . ($instance->pid($_) // 'none') . ')' } $instance->executables;
 }
 
 # 5xx answers that the test provokes.
@@ -74,7 +76,7 @@ sub fresh ($self, $file) {
 sub verdict ($self) {
 	my $k = $self->{k};
 	my $instance = $k->instance;
-	my $programs = $self->programs;
+	my $parents = $self->parents;
 	$instance->halt;
 
 	my (@faults, @lines, @reports, $ours);
@@ -95,6 +97,9 @@ sub verdict ($self) {
 				next;
 			}
 			push @lines, 'longer than 1 KiB: ' . $line if length $line > 1024;
+			# A process that is put to sleep ends without a word.
+			push @reports, $line
+			  if ($entry->{message} // '') =~ /^process \d+ of \S+ (?:ended|is stuck)/ && !$self->{restarts_expected};
 			next unless ($entry->{id} // '') =~ /^\Q$k->{tag}\E-/;
 			$ours++;
 			my @missing = grep { !exists $entry->{$_} } qw(ts program pid method route status ms);
@@ -107,8 +112,8 @@ sub verdict ($self) {
 	report($self->{broken}, 'every error is JSON with code and message and tells nothing about the server');    # A10
 	report([ @{ $self->{faults} }, @faults ], 'no 5xx but those provoked');    # A6
 	report(\@lines, 'every log line of a program is one JSON object of 1 KiB at most');    # G2
-	push @reports, "programs before: $self->{programs}\nprograms after:  $programs\n"
-	  if $programs ne $self->{programs} && !$self->{restarts_expected};
+	push @reports, "before: $self->{parents}\nafter:  $parents\n"
+	  if $parents ne $self->{parents} && !$self->{restarts_expected};
 	report(\@reports, 'no crash, no restart, no sanitizer report');
 	my @told = grep { index($all, $_) >= 0 } @{ $self->{secrets} };
 	report([ map { "$_\n" } @told ], 'no e-mail and no token in any log');    # E9

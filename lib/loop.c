@@ -1,0 +1,253 @@
+#include "loop.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <fcgiapp.h>
+#include <openssl/crypto.h>
+
+#include "arena.h"
+#include "clock.h"
+#include "db.h"
+#include "log.h"
+#include "reply.h"
+#include "request.h"
+#include "resource.h"
+#include "rest.h"
+#include "route.h"
+#include "settings.h"
+#include "supervisor.h"
+#include "teststop.h"
+
+#define MOUNT "/rest/v1/"
+
+/* What a request may take beside its body. */
+#define ROOM ((size_t)32 << 20)
+
+/* nginx sends a request whole and at once; what is silent for longer is not nginx. */
+#define RECEIVE_TIMEOUT_S 2
+
+/* Milliseconds that libfcgi waits for a peer to close, where it closes: its own two seconds would starve others. */
+#define CLOSE_TIMEOUT_MS "100"
+
+/* Memory in pieces of this size goes back to the system as soon as it is free. */
+#define LARGE (256 << 10)
+
+static volatile sig_atomic_t stopping;
+
+/* The request in hand, and where it stands: for exhausted(). */
+static struct kith_request request;
+static FCGX_Request fcgi;
+static bool answered;
+
+static void
+stop(int signal_number)
+{
+	(void)signal_number;
+	stopping = 1;
+}
+
+/*
+ * The arena's last call.  The process ends, since memory that was not there
+ * once may be missing anywhere; the supervisor starts another, and PostgreSQL
+ * rolls back what was not committed.
+ */
+static void
+exhausted(void *unused)
+{
+	(void)unused;
+	kith_log(KITH_LOG_ERROR, "request %s ran out of memory", request.id ? request.id : "without id");
+	if (!answered)
+		kith_reply_exhausted(&request, fcgi.requestId);
+	exit(EX_OSERR);
+}
+
+/*
+ * Reads the body of length bytes to its end.  False when it is not whole: the
+ * client left, or nginx did; half a body must never be taken for one.
+ */
+static bool
+read_body(long length)
+{
+	struct kith_buf body;
+	int got;
+
+	kith_buf_init(&body, request.arena, (size_t)length);
+	got = length ? FCGX_GetStr(body.s, (int)length, fcgi.in) : 0;
+	if (got != length || FCGX_GetChar(fcgi.in) != EOF || FCGX_GetError(fcgi.in))
+		return false;
+	body.s[length] = '\0';
+	request.body = body.s;
+	request.body_len = (size_t)length;
+	return true;
+}
+
+static bool
+speaks_rest(const struct kith_resource *resource)
+{
+	return resource->tables[0] || resource->functions[0] || resource->fallback;
+}
+
+static void
+dispatch(const struct kith_resource *resource)
+{
+	if (request.method == KITH_OPTIONS)
+		kith_reply_preflight(&request);
+	else if (kith_route_mounted(resource, request.path))
+		kith_route_handle(&request, resource);
+	else if (speaks_rest(resource) && !strncmp(request.path, MOUNT, strlen(MOUNT)))
+		kith_rest_handle(&request, resource);
+	else
+		kith_fail(&request, 404, "PGRST125", "Invalid path specified in request URL");
+}
+
+/* True when the peer has sent all it had to, so that closing at once loses nothing. */
+static bool
+answer(const struct kith_resource *resource, long length)
+{
+	bool whole = false;
+
+	if (length > kith_settings.body_limit) {
+		kith_fail(&request, 413, "KITH413", "the request body is too large");
+		kith_fail_details(&request, "%ld bytes were sent, %ld are allowed.", length, kith_settings.body_limit);
+		kith_fail_hint(&request, "Send fewer rows at a time.");
+	} else if (length >= 0 && read_body(length)) {
+		whole = true;
+		KITH_TEST_POINT("body");
+		dispatch(resource);
+	} else {
+		kith_log(KITH_LOG_INFO, "request %s dropped: its body is not whole", request.id);
+		return false;
+	}
+	kith_reply_send(&request, fcgi.requestId);
+	answered = true;
+	kith_log_request(&request);
+	return whole;
+}
+
+/* One connection is one request: keeping it would pin this process to one peer. */
+static void
+serve_connection(const struct kith_resource *resource, struct kith_arena *arena, int fd)
+{
+	static const struct timeval timeout = { .tv_sec = RECEIVE_TIMEOUT_S };
+	int64_t started = kith_now_us();
+	bool whole;
+	long length;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	/*
+	 * libfcgi reads the request from our connection.  Should that fail it
+	 * wants to accept another one: from a socket that does not exist.
+	 */
+	FCGX_InitRequest(&fcgi, -1, 0);
+	fcgi.ipcFd = fd;
+	fcgi.keepConnection = 1;
+	if (FCGX_Accept_r(&fcgi)) {
+		kith_log(KITH_LOG_DEBUG, "connection dropped: no whole FastCGI request");
+		return;
+	}
+	answered = false;
+	length = kith_request_init(&request, arena, fcgi.envp);
+	request.fd = fd;
+	request.started_us = started;
+	whole = answer(resource, length);
+	kith_arena_reset(arena);
+	/*
+	 * A peer that is still sending must read the answer before the reset
+	 * that closing would cause: libfcgi shuts our side and waits for it.
+	 */
+	FCGX_Free(&fcgi, !whole);
+	if (whole)
+		close(fd);
+}
+
+/*
+ * Siblings wait for the same socket.  EPOLLEXCLUSIVE wakes one of them for a
+ * connection, the one that waits longest; poll would wake them all, and on a
+ * busy machine every second wake-up would find nothing.
+ */
+static int
+watch(int listener)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (fd != -1 && !epoll_ctl(fd, EPOLL_CTL_ADD, listener, &event))
+		return fd;
+	kith_log(KITH_LOG_ERROR, "cannot wait for connections: %s", strerror(errno));
+	exit(EX_OSERR);
+}
+
+static void
+handle_signals(sigset_t *while_waiting)
+{
+	struct sigaction action = { .sa_handler = stop };
+
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	sigprocmask(SIG_BLOCK, NULL, while_waiting);
+	sigdelset(while_waiting, SIGTERM);
+	sigdelset(while_waiting, SIGINT);
+}
+
+/* After the last connection is closed nothing is left to do, and what they needed is given back. */
+static void
+idle(void)
+{
+	kith_db_idle();
+	if (kith_db_idle_timeout() == -1)
+		malloc_trim(0);
+}
+
+void
+kith_loop(const struct kith_resource *resource, int listener)
+{
+	struct kith_arena *arena = kith_arena_new((size_t)kith_settings.body_limit + ROOM);
+	int watched = watch(listener);
+	struct epoll_event event;
+	sigset_t while_waiting;
+
+	handle_signals(&while_waiting);
+	kith_arena_on_exhausted(arena, exhausted, NULL);
+	while (!stopping) {
+		int due = kith_db_idle_timeout(), fd;
+		int ready = epoll_pwait(watched, &event, 1, due, &while_waiting);
+
+		if (ready == 0 || due == 0)
+			idle();
+		if (ready <= 0)
+			continue;
+		/* A sibling may have been faster: then there is nothing. */
+		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd == -1)
+			continue;
+		kith_supervisor_busy();
+		serve_connection(resource, arena, fd);
+		kith_supervisor_idle();
+	}
+	close(watched);
+	kith_arena_free(arena);
+}
+
+int
+kith_loop_init(void)
+{
+	/* Otherwise malloc, once asked for a large block, keeps as much for ever: 20 MB after one big answer. */
+	mallopt(M_MMAP_THRESHOLD, LARGE);
+	mallopt(M_TRIM_THRESHOLD, LARGE);
+	/* A thread would bring an arena of its own, which stays. */
+	mallopt(M_ARENA_MAX, 1);
+	/* OpenSSL's messages are never read, nor is there anything to configure. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL);
+	setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", CLOSE_TIMEOUT_MS, 1);
+	/* It installs signal handlers of its own, which ours replace. */
+	return FCGX_Init() ? -1 : 0;
+}
