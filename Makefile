@@ -42,7 +42,8 @@ endif
 
 # Resources share an executable, and so a parent and most of its memory, but for those that keep secrets of their own
 # or bring libraries that the others do without.  Any other can be had alone too: make build/plain/kith-users.
-RESOURCES := $(patsubst cgi-bin/%.c,%,$(wildcard cgi-bin/*.c))
+# cgi-bin/auth-*.c are parts of auth.
+RESOURCES := $(foreach f,$(patsubst cgi-bin/%.c,%,$(wildcard cgi-bin/*.c)),$(if $(findstring -,$f),,$f))
 APART := $(filter auth storage webhooks worker,$(RESOURCES))
 SHARED := $(filter-out $(APART),$(RESOURCES))
 PROGRAMS := $(BUILD)/kith-programs $(APART:%=$(BUILD)/kith-%)
@@ -58,13 +59,15 @@ FUZZ_SECONDS ?= 60
 all: $(PROGRAMS) $(BUILD)/routes.conf
 unit: $(UNIT)
 
-$(BUILD)/kith-programs: $(SHARED:%=$(BUILD)/cgi-bin/%.o)
-$(RESOURCES:%=$(BUILD)/kith-%): $(BUILD)/kith-%: $(BUILD)/cgi-bin/%.o
-$(BUILD)/kith-%: $(BUILD)/main/%.o $(BUILD)/libkith.a
-	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libkith.a $(LIBS)
+# The resources of an executable, and their objects.
+linked = $(if $(filter programs,$1),$(SHARED),$1)
+objects = $(foreach r,$(call linked,$1),$(patsubst %.c,$(BUILD)/%.o,cgi-bin/$r.c $(wildcard cgi-bin/$r-*.c)))
+
+.SECONDEXPANSION:
+$(BUILD)/kith-%: $(BUILD)/main/%.o $$(call objects,%) $(BUILD)/libkith.a
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # A main names the resources that are linked with it; a new one makes another main of kith-programs.
-linked = $(if $(filter programs,$1),$(SHARED),$1)
 $(BUILD)/main/programs.o: cgi-bin
 $(RESOURCES:%=$(BUILD)/main/%.o) $(BUILD)/main/programs.o: $(BUILD)/main/%.o: Makefile
 	@mkdir -p $(@D)
