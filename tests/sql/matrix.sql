@@ -205,7 +205,13 @@ begin
 end
 $$;
 create table test.of_stranger as select test.rows_of('stranger') as rows;
-delete from auth.users where id = test.id('owner');
+create table test.export as select test.rows('owner', 'select public.export_my_data() as export') #> '{0,export,tables}' as tables;
+select ok(exists (select from jsonb_array_elements(tables -> split_part(r.name, '.', 2)) e where e ->> 'id' = f.id), r.name || ': is exported')
+from test.relations r join test.fixtures f using (relation), test.export
+where f.who = 'owner' and r.name ~ '^public\.' and r.name <> 'public.plans';
+select is_empty($$ select f.relation from test.fixtures f, test.export where f.who = 'stranger' and relation <> 'public.plans'::regclass and position(f.id in tables::text) > 0 $$,
+    'nothing of the stranger is');
+select is(test.try('owner', 'select public.delete_my_account()'), '1', 'the owner erases the account');
 select is((select sum(value::int) from jsonb_each_text(test.rows_of('owner'))), 0::bigint, 'nothing of the owner is left');
 select is(test.rows_of('stranger'), rows, 'the stranger lost nothing') from test.of_stranger;
 

@@ -98,7 +98,11 @@ select set_eq($$ select signature from test.functions where prosecdef $$, array[
     'kith.redeem_telegram_link_token(text,bigint,bigint,text)',
     'kith.schedule_message(uuid,text,timestamp with time zone,text,text,jsonb,uuid,text)', 'create_telegram_link_token()'
 ] || array[
+    'delete_my_account()', 'export_my_data(text[])', 'kith.cancel_lemonsqueezy()', 'kith.cancel_stripe()', 'kith.erase_user()'
+] || array[
     'agent_act(uuid,text,text,uuid,jsonb)', 'revert_agent_action(uuid)'
+] || array[
+    'save_memory(json,jsonb)'
 ], 'only these functions run with the owner''s rights');
 select is_empty($$ select signature from test.functions where not (prosecdef and nspname = 'public')
     and prosecdef and (has_function_privilege('anon', oid, 'EXECUTE') or has_function_privilege('authenticated', oid, 'EXECUTE')) $$,
@@ -117,7 +121,9 @@ select set_eq($$ select signature, who from test.functions, unnest(array['anon',
     $$ values ('agent_act(uuid,text,text,uuid,jsonb)', 'authenticated'), ('revert_agent_action(uuid)', 'authenticated'),
         ('get_or_create_chat_session(uuid,uuid,text,text)', 'authenticated'), ('append_session_message(uuid,text,text,jsonb)', 'authenticated'),
         ('train_voice(uuid,boolean)', 'authenticated'), ('generate_voice_message(uuid)', 'authenticated'),
-        ('create_telegram_link_token()', 'authenticated') $$,
+        ('delete_my_account()', 'authenticated'), ('export_my_data(text[])', 'authenticated'),
+        ('create_telegram_link_token()', 'authenticated'),
+        ('save_memory(json,jsonb)', 'authenticated'), ('reconstruct_memory(integer)', 'authenticated') $$,
     'users may call these functions');
 
 -- D6: objects of the same name in pg_temp change nothing.
