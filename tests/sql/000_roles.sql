@@ -7,7 +7,7 @@ select is(
     (select jsonb_object_agg(r.rolname, (select coalesce(jsonb_agg(g.rolname order by g.rolname), '[]')
         from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = r.oid))
      from pg_roles r where r.rolname ~ '^kith_' or r.rolname in ('anon', 'authenticated', 'service_role')),
-    '{"anon": [], "authenticated": [], "service_role": [], "kith_owner": [], "kith_api": ["anon", "authenticated"],
+    '{"anon": [], "authenticated": [], "service_role": [], "kith_owner": [], "kith_agent": ["authenticated"], "kith_api": ["anon", "authenticated"],
       "kith_service": ["service_role"], "kith_worker": ["authenticated"], "kith_auth": [], "kith_storage": [], "kith_webhooks": []}'::jsonb,
     'each login may become its own roles and no other');
 select is_empty(
@@ -17,7 +17,8 @@ select set_eq(
     $$ select rolname from pg_roles where rolbypassrls and not rolsuper and (rolname ~ '^kith_' or rolname = 'service_role') $$,
     array['kith_owner', 'kith_auth', 'kith_storage', 'service_role'],
     'only those four pass row-level security');
-select is((select rolcanlogin from pg_roles where rolname = 'kith_owner'), false, 'the owner cannot log in');
+select is_empty($$ select rolname from pg_roles where rolname in ('kith_owner', 'kith_agent') and rolcanlogin $$,
+    'the owner cannot log in, nor the agent');
 select is_empty(
     $$ select c.oid::regclass from pg_class c join pg_roles r on r.oid = c.relowner where r.rolname ~ '^kith_' and r.rolname <> 'kith_owner' $$,
     'no login owns a relation');
