@@ -123,7 +123,24 @@ write_content_range(struct kith_request *req, bool counted, long n)
 		kith_reply_header(req, "Content-Range", "*/%s", of);
 }
 
-/* PostgreSQL's 55000 is a fault of ours, but this one is the request's: a view of groups, say, takes no rows. */
+/*
+ * What a view cannot be told to write.  PostgreSQL's 55000 is a fault of ours,
+ * but this one is the request's: a view of groups, say, takes no rows.  And a
+ * column that the view computes is the server's like any other: PostgreSQL
+ * finds that out before it looks at rights, and calls it not supported.
+ */
+static void
+judge_view(struct kith_error *error)
+{
+	if (error->code && !strcmp(error->code, "55000"))
+		error->status = 400;
+	if (error->code && !strcmp(error->code, "0A000") && error->details &&
+	    !strncmp(error->details, "View columns ", strlen("View columns "))) {
+		error->status = 403;
+		error->code = "42501";
+	}
+}
+
 static int
 run_write(struct kith_rest *rest, const struct kith_relation *relation, struct kith_sql *sql, const PGresult **result,
     bool checked)
@@ -132,8 +149,8 @@ run_write(struct kith_rest *rest, const struct kith_relation *relation, struct k
 
 	if (!kith_db_run(req, &rest->transaction, &sql, 1, result, checked ? kith_rest_check_affected : NULL, rest))
 		return 0;
-	if (relation->is_view && req->error.code && !strcmp(req->error.code, "55000"))
-		req->error.status = 400;
+	if (relation->is_view)
+		judge_view(&req->error);
 	return -1;
 }
 

@@ -23,7 +23,8 @@
 -- unique key (key is a label).  Roles, times and ownership are as in public.
 
 create schema if not exists justin;
-comment on schema justin is 'Justin Lite: users, conversations, messages, memories and subscriptions by that system''s names.';
+comment on schema justin is
+    'Justin Lite: users, conversations, messages, memories and subscriptions by that system''s names.';
 grant usage on schema justin to anon, authenticated, service_role;
 
 create or replace view justin.users with (security_invoker = true) as
@@ -52,7 +53,8 @@ call kith.follow_table('justin.user_memories', 'public.memories', '{"value": "co
 alter view justin.user_memories
     alter column id set default case when false then gen_random_uuid() end,
     alter column is_active set default case when false then true end;
-comment on view justin.user_memories is 'What was extracted from conversations and is live: observations, not conclusions.';
+comment on view justin.user_memories is
+    'What was extracted from conversations and is live: observations, not conclusions.';
 comment on column justin.user_memories.key is 'What it is about; a label, not unique.';
 comment on column justin.user_memories.is_active is 'True for what is seen; false retires the memory.';
 

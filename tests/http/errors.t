@@ -20,8 +20,9 @@ is_json $unknown, 404,
 	message => "Could not find the table 'public.nope' in the schema cache" }, 'an unknown table is named';
 like $ana->get('/rest/v1/message')->json->{hint} // '', qr/messages/, 'a near miss gets a hint';
 is_json $ana->get('/rest/v1/messages', 'Accept-Profile' => 'secret'), 406,
-    { code => 'PGRST106', details => undef, hint => 'Only the following schemas are exposed: public',
-	message => 'Invalid schema: secret' }, 'a schema that is not exposed';
+    { code => 'PGRST106', details => undef, message => 'Invalid schema: secret',
+	hint => 'Only the following schemas are exposed: '
+	    . 'public, justin, companion, trailhead, thinking_partner, essence' }, 'a schema that is not exposed';
 for my $schema (qw(auth kith extensions pg_catalog information_schema PUBLIC), 'public,auth') {
 	is_status $ana->get('/rest/v1/users', 'Accept-Profile' => $schema), 406, 'PGRST106',
 	    "schema $schema cannot be read";

@@ -8,7 +8,8 @@ package Kith::Test::Client;
 # Paths may be written as one reads them: blanks, quotes, braces and letters
 # beyond ASCII are encoded here; % and + are sent as they stand.  A body that is
 # a reference becomes JSON, text is sent as it is.  A header that is undef is
-# left out, a list in [] is sent as repeated lines.
+# left out, a list in [] is sent as repeated lines.  $ana->with(schema => 'essence')
+# names the schema with every request.
 
 use v5.36;
 use JSON::PP ();
@@ -55,6 +56,8 @@ sub headers ($self) {
 		apikey => $self->{apikey},
 		authorization => defined $self->{token} ? "Bearer $self->{token}" : undef,
 		'x-request-id' => $self->{k}->next_id,
+		'accept-profile' => $self->{schema},
+		'content-profile' => $self->{schema},
 	);
 }
 
