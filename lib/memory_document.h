@@ -1,0 +1,34 @@
+/*
+ * The document of a user's memory: the hooks (hook.h) of save_memory and
+ * reconstruct_memory, which make and apply its patches.  What they read, and
+ * what becomes of what they compute, says sql/080_memory_snapshots.sql.
+ */
+#ifndef KITH_MEMORY_DOCUMENT_H
+#define KITH_MEMORY_DOCUMENT_H
+
+#include <libpq-fe.h>
+
+struct kith_buf;
+struct kith_hook_call;
+struct kith_sql;
+
+/* Bytes of a document, and of the patches since a checkpoint before it is time for the next one. */
+#define KITH_MEMORY_DOCUMENT_MAX ((size_t)4 << 20)
+#define KITH_MEMORY_PATCHES_MAX ((size_t)4 << 20)
+
+/*
+ * save_memory(document): locks the user's row and reads what happened since the
+ * last checkpoint.  The text is {"after": the newest version, "operations":
+ * patch}; null operations ask for a checkpoint.
+ */
+int kith_memory_document_read_newest(struct kith_hook_call *call, struct kith_sql **sql);
+int kith_memory_document_difference(struct kith_hook_call *call, const PGresult *const *results, struct kith_buf *out);
+
+/*
+ * reconstruct_memory(version): reads from the nearest checkpoint to the version.
+ * The text is {"version": the one found, "document": ...}, null when there is none.
+ */
+int kith_memory_document_read_version(struct kith_hook_call *call, struct kith_sql **sql);
+int kith_memory_document_version(struct kith_hook_call *call, const PGresult *const *results, struct kith_buf *out);
+
+#endif
