@@ -122,6 +122,7 @@ select set_eq($$ select signature, who from test.functions, unnest(array['anon',
         ('get_or_create_chat_session(uuid,uuid,text,text)', 'authenticated'), ('append_session_message(uuid,text,text,jsonb)', 'authenticated'),
         ('train_voice(uuid,boolean)', 'authenticated'), ('generate_voice_message(uuid)', 'authenticated'),
         ('delete_my_account()', 'authenticated'), ('export_my_data(text[])', 'authenticated'),
+        ('search_memories(text,uuid,integer,text,text,uuid)', 'authenticated'), ('search_chunks(uuid,text,integer,text)', 'authenticated'),
         ('create_telegram_link_token()', 'authenticated'),
         ('save_memory(json,jsonb)', 'authenticated'), ('reconstruct_memory(integer)', 'authenticated') $$,
     'users may call these functions');
