@@ -54,12 +54,11 @@ create policy "owner keeps own clips" on public.clips to authenticated
     );
 -- Nothing of it is the server's: an app uploads, then writes the row, and says
 -- what it knows of the recording.  What the worker finds out later overwrites.
--- Who made the row is said once.
 grant select, delete,
     insert (id, user_id, profile_id, prompt_index, prompt_text, stage, audio_storage_path, mime_type, size_bytes,
         duration_ms, quality_status, created_by, created_at, updated_at),
     update (user_id, profile_id, prompt_index, prompt_text, stage, audio_storage_path, mime_type, size_bytes,
-        duration_ms, quality_status, updated_at)
+        duration_ms, quality_status, created_by, updated_at)
     on public.clips to authenticated;
 -- No grant to anon.
 

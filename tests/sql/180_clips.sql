@@ -55,14 +55,15 @@ from unnest(array[
 ]) path;
 select is(test.try('owner', format('update public.clips set %s where profile_id = ''0a0a0a0a-0000-4000-8000-000000000001''', change)), result, change)
 from (values ('quality_status = ''good'', size_bytes = 5000000000, duration_ms = 4000, stage = 3', '1'), ('quality_status = ''fine''', '23514'), ('stage = 4', '23514'),
-    ('stage = 0', '23514'), ('size_bytes = -1', '23514'), ('duration_ms = -1', '23514'), ('prompt_text = null', '23502'), ('mime_type = null', '23502'), ('created_by = ''system''', '42501')) v (change, result);
+    ('stage = 0', '23514'), ('size_bytes = -1', '23514'), ('duration_ms = -1', '23514'), ('prompt_text = null', '23502'), ('mime_type = null', '23502'), ('created_by = ''robot''', '23514')) v (change, result);
 select is(test.try('owner', 'insert into public.clips (profile_id, prompt_index, prompt_text, audio_storage_path, mime_type, created_by) values
     (''0a0a0a0a-0000-4000-8000-000000000001'', 1, ''x'', ''' || test.path('0a0a0a0a-0000-4000-8000-000000000001', 1) || ''', ''x'', ''robot'')'), '23514', 'created_by is a known word');
 
 -- Recording again.
 create function test.again(prompt int, ending text) returns text language sql as $$
     select test.clip(prompt, path => test.path('0a0a0a0a-0000-4000-8000-000000000001', prompt, ending),
-        rest => 'on conflict (profile_id, prompt_index) do update set audio_storage_path = excluded.audio_storage_path, mime_type = excluded.mime_type')
+        rest => 'on conflict (profile_id, prompt_index) do update set profile_id = excluded.profile_id, prompt_index = excluded.prompt_index, prompt_text = excluded.prompt_text,
+            audio_storage_path = excluded.audio_storage_path, mime_type = excluded.mime_type, created_by = excluded.created_by')
 $$;
 select is(test.try('owner', test.again(0, 'webm')), '1', 'a prompt recorded again, in the same place');
 select is(test.jobs(), 'nothing', 'leaves nothing to remove');
