@@ -146,6 +146,22 @@ like $out, qr/must not begin or end a transaction/, 'nor may it end the transact
 ($status, $out) = migrate('--dir', "$tmp/app", '--name', 'dialects');
 like $out, qr/--name dialects is taken/, 'no application is called dialects';
 
+# A request that reads two views in the other order.
+write_file($small, "create or replace view small.words as select 1 as a, 2 as b, 3 as c;\n"
+    . "create or replace view small.more as select 1 as a;\n");
+is join(' ', migrate('--sql', $numbered)), "0 applied dialects/small.sql\n", 'two views';
+write_file($small, slurp($small) . "select;\n");
+open my $reader, '|-', 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', $database or die $!;
+syswrite $reader, "begin; select from small.more;\n";
+sleep 0.05 until sql("select count(*) from pg_locks where relation = 'small.more'::regclass and granted") > 0;
+my $blocked = start("$tmp/blocked", '--sql', $numbered);
+sleep 0.02 until sql("select count(*) from pg_locks where relation = 'small.more'::regclass and not granted") > 0;
+syswrite $reader, "select from small.words; commit;\n";
+waitpid $blocked, 0;
+is $?, 0, 'a deadlock with a request only delays';
+ok close $reader, 'the request is answered';
+like slurp("$tmp/blocked"), qr{trying again.*applied dialects/small}s, 'it is tried again';
+
 # A failure half way leaves what came before.
 write_file("$tmp/app/002_good.sql", "create table good ();\n");
 write_file("$tmp/app/003_bad.sql", "create table half ();\nselect 1 / 0;\n");
