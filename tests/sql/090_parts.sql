@@ -8,6 +8,10 @@ insert into public.parts (id, user_id, name) values
     ('0a0a0a0a-0000-4000-8000-000000000002', test.id('owner'), 'Child'),
     ('0b0b0b0b-0000-4000-8000-000000000001', test.id('stranger'), 'Guard');
 
+create function test.part(name text) returns text language sql as $$
+    select id::text from public.parts p where p.name = part.name and p.user_id in (test.id('owner'), test.id('stranger'))
+$$;
+
 -- Parts
 select is(test.rows('owner', $$ insert into public.parts (name) values ('Planner') returning user_id, status, confidence_score, recent_evidence, attributes $$),
     '[{"user_id": "0a0a0a0a-0000-4000-8000-00000000000a", "status": "emerging", "confidence_score": null, "recent_evidence": [], "attributes": {}}]',
@@ -20,10 +24,10 @@ from unnest(array['status = ''gone''', 'confidence_score = 1.01', 'confidence_sc
     'recent_evidence = array[''null''::jsonb]', 'recent_evidence = array[null::jsonb]']) as change;
 select is(test.probe('owner', 'update public.parts set confidence_score = ' || score), '3', 'confidence may be ' || score) from unnest(array['0', '0.5', '1', 'null']) as score;
 select is(test.try('owner', format('update public.parts set user_id = %L', test.id('stranger'))), '42501', 'a part cannot be given away');
-select is(test.try('service', format('update public.parts set user_id = %L where name = ''Critic''', test.id('stranger'))), '42501', 'the service cannot give it away either');
-select is(test.try('service', format('update public.parts set user_id = %L where name = ''Critic''', test.id('owner'))), '1', 'sending the same user changes nothing');
-update public.parts set updated_at = '2000-01-01' where name = 'Critic';
-select is(updated_at, now(), 'updated_at is the server''s') from public.parts where name = 'Critic';
+select is(test.try('service', format('update public.parts set user_id = %L where id = ''0a0a0a0a-0000-4000-8000-000000000001''', test.id('stranger'))), '42501', 'the service cannot give it away either');
+select is(test.try('service', format('update public.parts set user_id = %L where id = ''0a0a0a0a-0000-4000-8000-000000000001''', test.id('owner'))), '1', 'sending the same user changes nothing');
+update public.parts set updated_at = '2000-01-01' where id::text = test.part('Critic');
+select is(updated_at, now(), 'updated_at is the server''s') from public.parts where id::text = test.part('Critic');
 
 -- Evidence
 create function test.evidence() returns text language sql as $$
@@ -49,7 +53,6 @@ create function test.relate(from_part text, to_part text, rest text default '') 
     select format('insert into public.part_relationships (from_part_id, to_part_id, relationship_type%s) values (%L, %L, ''polarized''%s)',
         case when rest <> '' then ', user_id' else '' end, from_part, to_part, rest)
 $$;
-create function test.part(name text) returns text language sql as $$ select id::text from public.parts p where p.name = part.name $$;
 select is(test.try('owner', test.relate(test.part('Critic'), test.part('Child'))), '1', 'owner relates two parts');
 select is(test.try('owner', test.relate(test.part('Critic'), test.part('Critic'))), '23514', 'a part has no relationship to itself');
 select is(test.try('owner', test.relate(f, t)), '42501', format('refused: from %s to %s', f, t))  -- D7

@@ -140,7 +140,7 @@ from unnest(array['insert into public.agent_actions (action_type, entity_type, e
 
 -- Bad input: the name of what is wrong, and nothing is written.
 select test.keep('before errors') \g /dev/null
-create table test.recorded as select count(*) from public.agent_actions;
+create table test.recorded as select count(*) from public.agent_actions where user_id = test.id('owner');
 select is(test.message('owner', test.act(action, entity, test.n(2), payload::jsonb)), expected, format('refused: %s %s %s', action, entity, payload))
 from (values
     ('paint_part', 'part', '{}', '22023 action type "paint_part" is not known; Use create_, update_ or delete_ and part, relationship or assessment, such as create_part.'),
@@ -169,7 +169,7 @@ from (values ('{"status": "gone"}', '23514'), ('{"confidence_score": 2}', '23514
 select is(test.message('owner', test.act('create_part', 'part', null, jsonb_build_object(name, '2020-01-01'))), format('22023 payload: "%s" is no column that an agent may write; Use name, story, status, confidence_score, recent_evidence, attributes.', name),
     'not given: ' || name) from unnest(array['id', 'user_id', 'created_at', 'updated_at']) name;
 select test.same('before errors', 'nothing was written');
-select is((select count(*) from public.agent_actions), count, 'nor recorded') from test.recorded;
+select is((select count(*) from public.agent_actions where user_id = test.id('owner')), count, 'nor recorded') from test.recorded;
 
 -- Whatever zone the session speaks, the record is in UTC, and equal.
 insert into test.actions values ('zone', test.done('update_part', 'part', test.n(2), '{"name": "Kid"}'));

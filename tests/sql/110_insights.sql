@@ -4,10 +4,10 @@ select no_plan();
 
 create function test.state(insight text) returns text language sql as $$
     select concat_ws(' ', status, case revealed_at when now() then 'revealed_at' end, case actioned_at when now() then 'actioned_at' end)
-    from public.insights where content ->> 'name' = insight
+    from public.insights where content ->> 'name' = insight and user_id = test.id('owner')
 $$;
 create function test.set(insight text, status text) returns text language sql as $$
-    select format('update public.insights set status = %L where content ->> ''name'' = %L', status, insight)
+    select format('update public.insights set status = %L where content ->> ''name'' = %L and user_id = %L', status, insight, test.id('owner'))
 $$;
 
 select is(test.try('owner', $$ insert into public.insights (type, content) values ('nudge', '{"name": "a"}'), ('observation', '{"name": "b"}') $$), '2', 'owner keeps insights');
@@ -16,12 +16,12 @@ select is(test.try('owner', test.set('a', 'pending')), '1', 'setting the same st
 select is(test.state('a'), 'pending', 'changes nothing');
 select is(test.try('owner', test.set('a', 'revealed')), '1', 'it is revealed');
 select is(test.state('a'), 'revealed revealed_at', 'and has the time');
-update public.insights set revealed_at = '2000-01-01' where content ->> 'name' = 'a';
+update public.insights set revealed_at = '2000-01-01' where content ->> 'name' = 'a' and user_id = test.id('owner');
 select is(test.try('owner', test.set('a', 'revealed')), '1', 'once more');
-select is(revealed_at, '2000-01-01', 'the first time stays') from public.insights where content ->> 'name' = 'a';
+select is(revealed_at, '2000-01-01', 'the first time stays') from public.insights where content ->> 'name' = 'a' and user_id = test.id('owner');
 select is(test.try('owner', test.set('a', 'actioned')), '1', 'it is acted on');
 select is(test.state('a'), 'actioned actioned_at', 'and has that time too');
-select is(revealed_at, '2000-01-01', 'and still the first') from public.insights where content ->> 'name' = 'a';
+select is(revealed_at, '2000-01-01', 'and still the first') from public.insights where content ->> 'name' = 'a' and user_id = test.id('owner');
 select is(test.try(who, test.set('a', status)), '23514', format('%s cannot set it back to %s', who, status)) from unnest(array['owner', 'service']) who, unnest(array['pending', 'revealed']) status;
 select is(test.state('a'), 'actioned actioned_at', 'which changes nothing');
 select is(test.try('owner', test.set('b', 'actioned')), '1', 'a step may be skipped');

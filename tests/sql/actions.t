@@ -50,12 +50,13 @@ sub at_once {
 		}
 		push @outputs, $out;
 	}
-	for (1 .. 500) {
-		$waiting = sql("select count(*) from pg_stat_activity
-		    where application_name = '$name' and wait_event_type = 'Lock'");
-		last if $waiting == @scripts;
+	my $until = time + 30;
+	while ($waiting < @scripts) {
+		die "$waiting of @{[scalar @scripts]} sessions wait: $lock" if time > $until;
+		print $to "select pg_stat_clear_snapshot() \\g /dev/null\nselect count(*) from pg_stat_activity
+		    where application_name = '$name' and wait_event_type = 'Lock';\n";
+		$waiting = <$from> // die 'the lock was lost';
 	}
-	die "$waiting of @{[scalar @scripts]} sessions wait: $lock" if $waiting != @scripts;
 	print $to "commit;\n";
 	close $to;
 	waitpid $holder, 0;
