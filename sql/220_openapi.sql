@@ -425,12 +425,12 @@ as $$
         select a.oid as relation, a.name as relation_name, a.path, c.name, c.place, c.not_null, c.description,
             json_strip_nulls(json_build_object(
                 -- Text without its cast and quotes, numbers and truth values as
-                -- they are; what makes a text (now(), say) as its own text.
+                -- they are; a function that makes a text (now(), say) as its own.
                 -- Anything else cannot be told in JSON.
                 'default', case
                     when t.json_type = 'string' then to_json(coalesce(
                         replace(substring(c.default_sql from '^''((?:[^'']|'''')*)''::[a-z ]+$'), '''''', ''''),
-                        c.default_sql))
+                        substring(c.default_sql from '^[a-z_.]+\(.*\)$')))
                     when t.json_type = 'boolean' and c.default_sql in ('true', 'false')
                         or t.json_type in ('integer', 'number') and c.default_sql ~ '^(0|[1-9][0-9]*)([.][0-9]+)?$'
                         then c.default_sql::json
@@ -504,7 +504,7 @@ as $$
         from kith.api_functions(openapi.schema) f
         left join types t on t.type = f.type and t.modifier is null
         where (f.mode in ('i', 'b', 'v') or f.place is null)
-            and has_schema_privilege(openapi.role, openapi.schema::text, 'usage')
+            and has_schema_privilege(openapi.role, to_regnamespace(quote_ident(openapi.schema)), 'usage')
             and has_function_privilege(openapi.role, f.function, 'execute')
     ),
     -- A path stands for one function: of overloaded ones that with most arguments.
@@ -597,17 +597,16 @@ as $$
         'security', '[{"apikey": []}, {"apikey": [], "JWT": []}]'::json
     ))
     from (
-        select obj_description(n.oid, 'pg_namespace') as comment
-        from pg_catalog.pg_namespace n
-        where n.nspname = openapi.schema
+        select obj_description(to_regnamespace(quote_ident(openapi.schema)), 'pg_namespace') as comment
     ) as s
 $$;
 comment on function kith.openapi(name, name) is
     'The description of a schema for a role, as Swagger 2.0: what GET /rest/v1/ answers.';
 grant execute on function
     kith.base_type(oid), kith.api_columns(name), kith.api_references(name), kith.api_functions(name),
-    kith.swagger_name(text), kith.swagger_type(oid, integer), kith.swagger_summary(text), kith.swagger_description(text),
-    kith.swagger_parameters(), kith.swagger_references(text[]), kith.json_merge(json[]), kith.openapi(name, name)
+    kith.swagger_name(text), kith.swagger_type(oid, integer), kith.swagger_summary(text),
+    kith.swagger_description(text), kith.swagger_parameters(), kith.swagger_references(text[]),
+    kith.json_merge(json[]), kith.openapi(name, name)
     to kith_api;
 
 reset role;

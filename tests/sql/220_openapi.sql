@@ -89,5 +89,7 @@ select is(kith.swagger_name('a b/ü~%"x.y-z_9'), 'a%20b%2F%C3%BC%7E%25%22x.y-z_9
 select is(kith.json_merge('{"b":1,"a":2}', null, '{}', '{"0":3}')::text, '{ "b" : 1, "a" : 2, "0" : 3 }', 'members keep their order');
 select is(kith.swagger_summary(E'One.\n\nTwo.\nThree.') || '|' || kith.swagger_description(E'One.\n\nTwo.\nThree.'), E'One.|Two.\nThree.', 'a comment in two');
 
+select is((kith.openapi('nowhere', 'anon') -> 'definitions')::text, '{}', 'a schema that does not exist has nothing');
+
 select finish();
 rollback;
