@@ -376,7 +376,7 @@ kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct k
 		int64_t begun;
 
 		memset(&req->error, 0, sizeof(req->error));
-		run.c = kith_connection_get(req, req->identity->role == KITH_SERVICE);
+		run.c = kith_connection_get(req, req->identity->role == KITH_SERVICE ? KITH_LOGIN_SERVICE : KITH_LOGIN_API);
 		if (!run.c)
 			return -1;
 		/* Nobody waits for the answer any more: what was not sent yet must not happen. */
@@ -405,28 +405,70 @@ kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct k
 	return rc;
 }
 
+/* One statement, sent with its own transaction's end. */
+static const PGresult *
+run_alone(struct run *run, const struct kith_sql *sql)
+{
+	struct kith_statement *statement;
+	const PGresult *result;
+
+	run->deadline_us = kith_now_us() + (int64_t)kith_settings.statement_timeout * 1000 + GRACE_US;
+	if (send(run, "", sql, &statement))
+		return NULL;
+	if (!PQpipelineSync(run->c->pg)) {
+		fail_lost(run);
+		return NULL;
+	}
+	result = receive_statement(run, statement);
+	if (run->end || finish(run))
+		return NULL;
+	return result;
+}
+
+const PGresult *
+kith_db_call(struct kith_request *req, const struct kith_sql *sql)
+{
+	const PGresult *result = NULL;
+	bool again = true;
+
+	for (int tries = 0; !result && again && tries < 3; tries++) {
+		struct run run = { .req = req };
+		int64_t begun;
+
+		memset(&req->error, 0, sizeof(req->error));
+		run.c = kith_connection_get(req, KITH_LOGIN_OWN);
+		if (!run.c)
+			return NULL;
+		if (kith_request_abandoned(req)) {
+			kith_fail(req, 499, "KITH01", "client closed the request");
+			return NULL;
+		}
+		begun = kith_now_us();
+		result = run_alone(&run, sql);
+		req->db_us += kith_now_us() - begun;
+		again = run.again;
+		if (run.end)
+			kith_connection_close(run.c);
+		kith_connection_put(run.c, req->body_len);
+	}
+	if (result)
+		req->committed = true;
+	return result;
+}
+
 const PGresult *
 kith_db_catalog(struct kith_request *req, const struct kith_sql *sql)
 {
-	struct run run = { .req = req, .beginning = true };
+	struct run run = { .req = req };
 	const PGresult *result;
 
-	run.c = kith_connection_get(req, false);
+	run.c = kith_connection_get(req, KITH_LOGIN_API);
 	if (!run.c)
 		return NULL;
-	run.deadline_us = kith_now_us() + (int64_t)kith_settings.statement_timeout * 1000 + GRACE_US;
-	if (!PQsendQueryParams(run.c->pg, sql->text.s, sql->nparams, NULL, sql->params, NULL, NULL, 0) ||
-	    !PQpipelineSync(run.c->pg)) {
-		fail_lost(&run);
-		kith_connection_close(run.c);
-		return NULL;
-	}
-	result = receive_statement(&run, NULL);
-	if (!run.end)
-		finish(&run);
+	result = run_alone(&run, sql);
 	if (run.end)
 		kith_connection_close(run.c);
 	else
 		kith_connection_weigh(run.c);	/* the catalog stays */
-	return req->error.status ? NULL : result;
+	return result;
 }

@@ -47,6 +47,17 @@ int kith_db_run(struct kith_request *req, const struct kith_transaction *t, stru
 const PGresult *kith_db_catalog(struct kith_request *req, const struct kith_sql *sql);
 
 /*
+ * Runs one statement, one transaction, as the login that the resource names
+ * (kith_db_login), under no other rights than its own: for programs that are
+ * no part of the REST dialect.  The result lives until the request ends; NULL
+ * with the error set.
+ */
+const PGresult *kith_db_call(struct kith_request *req, const struct kith_sql *sql);
+
+/* Names that login; once, before the first call. */
+void kith_db_login(const char *login);
+
+/*
  * Takes in what PostgreSQL sent since the last request: notices that the schema
  * changed, and the end of connections.  Before the catalog is looked at.
  */

@@ -54,7 +54,12 @@ size_t __sanitizer_get_current_allocated_bytes(void);
 
 static struct kith_connection api = { .login = "kith_api" };
 static struct kith_connection service = { .login = "kith_service" };
-static struct kith_connection *const connections[] = { &api, &service };
+static struct kith_connection own;
+static struct kith_connection *const connections[] = {
+	[KITH_LOGIN_API] = &api,
+	[KITH_LOGIN_SERVICE] = &service,
+	[KITH_LOGIN_OWN] = &own,
+};
 
 void
 kith_connection_close(struct kith_connection *c)
@@ -287,9 +292,9 @@ worn_out(const struct kith_connection *c)
 }
 
 struct kith_connection *
-kith_connection_get(struct kith_request *req, bool as_service)
+kith_connection_get(struct kith_request *req, enum kith_login login)
 {
-	struct kith_connection *c = as_service ? &service : &api;
+	struct kith_connection *c = connections[login];
 
 	if (c->pg && worn_out(c))
 		kith_connection_close(c);
@@ -301,6 +306,12 @@ kith_connection_get(struct kith_request *req, bool as_service)
 	c->requests++;
 	c->used_us = kith_now_us();
 	return c;
+}
+
+void
+kith_db_login(const char *login)
+{
+	own.login = login;
 }
 
 void

@@ -44,8 +44,14 @@ struct kith_connection {
 	struct kith_statement statements[KITH_DB_STATEMENTS * 2];
 };
 
-/* Connection of a login ("kith_api", "kith_service"), open and usable; NULL with the error set (503). */
-struct kith_connection *kith_connection_get(struct kith_request *req, bool service);
+enum kith_login {
+	KITH_LOGIN_API,
+	KITH_LOGIN_SERVICE,
+	KITH_LOGIN_OWN,		/* what kith_db_login() named */
+};
+
+/* Connection of a login, open and usable; NULL with the error set (503). */
+struct kith_connection *kith_connection_get(struct kith_request *req, enum kith_login login);
 
 /* What the process holds now is no result's: from here on a result is measured. */
 void kith_connection_weigh(struct kith_connection *c);

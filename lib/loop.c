@@ -156,6 +156,7 @@ serve_connection(const struct kith_resource *resource, struct kith_arena *arena,
 	answered = false;
 	length = kith_request_init(&request, arena, fcgi.envp);
 	request.fd = fd;
+	request.write_error = resource->write_error;
 	request.started_us = started;
 	whole = answer(resource, length);
 	kith_arena_reset(arena);

@@ -37,7 +37,8 @@
 #define COMMON \
 	"Access-Control-Allow-Origin: *\r\n" \
 	"Access-Control-Expose-Headers: Content-Range, Content-Location, Content-Profile, Location, " \
-	"Preference-Applied, Proxy-Status, Retry-After, WWW-Authenticate, X-Request-Id, Kith-Row-Limit\r\n" \
+	"Preference-Applied, Proxy-Status, Retry-After, WWW-Authenticate, X-Request-Id, Kith-Row-Limit, " \
+	"X-Total-Count, Link, X-Supabase-Api-Version\r\n" \
 	"Vary: Accept, Prefer, Range\r\n"
 
 static const struct {
@@ -168,19 +169,20 @@ error_body(struct kith_request *req)
 {
 	struct kith_reply *r = &req->reply;
 
-	r->status = req->error.status;
-	kith_reply_header(req, "Proxy-Status", "Kith; error=%s", req->error.code ? req->error.code : "unknown");
-	if (r->status == 503 || r->status == 504)
-		kith_buf_lit(&r->headers, "Retry-After: 1\r\n");
 	/* What a handler had begun before it failed does not describe this body. */
 	drop_header(&r->headers, "Content-Type");
 	r->body.len = 0;
 	r->body.full = false;
-	r->no_body = req->method == KITH_HEAD;
-	if (r->no_body)
-		return;
 	kith_buf_lit(&r->headers, "Content-Type: application/json; charset=utf-8\r\n");
-	kith_error_json(&r->body, &req->error);
+	if (req->write_error)
+		req->write_error(req);
+	else
+		kith_error_json(&r->body, &req->error);
+	r->status = req->error.status;
+	r->no_body = req->method == KITH_HEAD;
+	kith_reply_header(req, "Proxy-Status", "Kith; error=%s", req->error.code ? req->error.code : "unknown");
+	if ((r->status == 503 || r->status == 504) && !strstr(r->headers.s, "Retry-After: "))
+		kith_buf_lit(&r->headers, "Retry-After: 1\r\n");
 }
 
 /* nginx passes the phrase on; without one it would send a line that ends behind the number. */

@@ -134,6 +134,8 @@ kith_request_init(struct kith_request *req, struct kith_arena *arena, char **par
 			req->remote_addr = value;
 		} else if (!strcmp(name, "KITH_REQUEST_ID")) {
 			id = value;
+		} else if (!strcmp(name, "KITH_SENT")) {
+			req->sent_us = (int64_t)(strtod(value, NULL) * 1e6);
 		} else if (!strcmp(name, "CONTENT_TYPE") && *value) {
 			*h++ = (struct kith_header){ "content-type", value };
 		} else if (!strcmp(name, "CONTENT_LENGTH") && *value) {

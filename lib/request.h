@@ -62,7 +62,14 @@ struct kith_request {
 	struct kith_reply reply;
 	bool committed;			/* what the request wrote will stay, whatever is answered */
 
+	/*
+	 * Writes req->error to the reply's body, in a form of the program's own;
+	 * may change the error before and add headers.  NULL: as PostgREST does.
+	 */
+	void (*write_error)(struct kith_request *req);
+
 	int fd;				/* connection to nginx, -1 in tests */
+	int64_t sent_us;		/* when nginx took it in, CLOCK_REALTIME, microseconds; 0: it does not say */
 	int64_t started_us;		/* CLOCK_MONOTONIC, microseconds */
 	int64_t db_us;			/* time spent waiting for PostgreSQL */
 	const char *route;		/* template for the log: "/rest/v1/messages" */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "auth.h"
+#include "db.h"
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
@@ -149,6 +150,7 @@ serve(const struct kith_resource *resource, const struct kith_supervised *progra
 	/* Keys may have been withdrawn since the parent read them. */
 	if (kith_auth_init())
 		return EX_CONFIG;
+	kith_db_login(resource->login);
 	kith_loop(resource, program->listener);
 	return EX_OK;
 }
@@ -170,8 +172,11 @@ run(const struct kith_resource *const *resources, const char *dir, int argc, cha
 	/* In the parent, so that the keys are in memory once. */
 	if (kith_auth_init())
 		return EX_CONFIG;
-	for (int i = 0; i < nprograms; i++)
+	for (int i = 0; i < nprograms; i++) {
 		programs[i].processes = processes(resources[i]);
+		if (resources[i]->init && resources[i]->init())
+			return EX_CONFIG;
+	}
 	if (open_sockets(dir))
 		return EX_USAGE;
 	if (!geteuid())

@@ -20,6 +20,9 @@ struct kith_settings kith_settings = {
 	.jwt_leeway = 30,
 	.prepared_statements = true,
 	.idle_disconnect = 60,
+	.jwt_expiry = 3600,
+	.password_min_length = 6,
+	.password_method = "$2b$",
 	.idle_stop = 300,
 	.log_level = KITH_LOG_INFO,
 };
@@ -37,6 +40,8 @@ static const struct {
 	{ "KITH_STATEMENT_TIMEOUT_ANON", &kith_settings.statement_timeout_anon, 1, 3600000 },
 	{ "KITH_STATEMENT_TIMEOUT",      &kith_settings.statement_timeout,      1, 3600000 },
 	{ "KITH_JWT_LEEWAY",             &kith_settings.jwt_leeway,             0, 60 },
+	{ "KITH_JWT_EXPIRY",             &kith_settings.jwt_expiry,             300, 86400 },
+	{ "KITH_PASSWORD_MIN_LENGTH",    &kith_settings.password_min_length,    6, 72 },
 	{ "KITH_IDLE_DISCONNECT",        &kith_settings.idle_disconnect,        0, 86400 },
 	{ "KITH_IDLE_STOP",              &kith_settings.idle_stop,              0, 86400 },
 	{ "KITH_PROCESSES",              &kith_settings.processes,              1, KITH_SUPERVISOR_MAX },
@@ -48,6 +53,9 @@ static const struct {
 } switches[] = {
 	{ "KITH_ANON_WITHOUT_KEY",    &kith_settings.anon_without_key },
 	{ "KITH_PREPARED_STATEMENTS", &kith_settings.prepared_statements },
+	{ "KITH_AUTOCONFIRM",         &kith_settings.autoconfirm },
+	{ "KITH_DISABLE_SIGNUP",      &kith_settings.disable_signup },
+	{ "KITH_ANONYMOUS_SIGN_INS",  &kith_settings.anonymous_sign_ins },
 };
 
 static const struct {
@@ -57,6 +65,9 @@ static const struct {
 	{ "KITH_DATABASE",     &kith_settings.database },
 	{ "KITH_KEYS",         &kith_settings.keys },
 	{ "KITH_SIGNING_KEY",  &kith_settings.signing_key },
+	{ "KITH_AUTH_SECRET",  &kith_settings.auth_secret },
+	{ "KITH_ISSUER",       &kith_settings.issuer },
+	{ "KITH_SITE_URL",     &kith_settings.site_url },
 	{ "KITH_JWT_AUDIENCE", &kith_settings.jwt_audience },
 };
 /* clang-format on */
@@ -65,7 +76,7 @@ static const char *const levels[] = { "debug", "info", "warning", "error" };
 
 /* Names that belong to scripts/kith: read there, or printed by `kith env` and so found in a developer's shell. */
 static const char *const of_scripts[] = {
-	"KITH_HOME", "KITH_PORT",      "KITH_HTTPS_PORT", "KITH_SITE_URL",    "KITH_JWT_SECRET", "KITH_VARIANT",
+	"KITH_HOME", "KITH_PORT",      "KITH_HTTPS_PORT", "KITH_JWT_SECRET", "KITH_VARIANT",
 	"KITH_URL",  "KITH_HTTPS_URL", "KITH_ANON_KEY",   "KITH_SERVICE_KEY", "KITH_CA_FILE",
 };
 
@@ -128,6 +139,15 @@ set_level(const char *value)
 	return refuse("KITH_LOG_LEVEL", "must be debug, info, warning or error");
 }
 
+static int
+set_password_hash(const char *value)
+{
+	if (strcmp(value, "bcrypt") && strcmp(value, "yescrypt"))
+		return refuse("KITH_PASSWORD_HASH", "must be bcrypt or yescrypt");
+	kith_settings.password_method = strcmp(value, "bcrypt") ? "$y$" : "$2b$";
+	return 0;
+}
+
 /* "public, companion" becomes { "public", "companion", NULL }. */
 static int
 set_schemas(const char *value)
@@ -185,6 +205,8 @@ set(const char *name, size_t n, const char *value)
 	}
 	if (is("KITH_SCHEMAS", name, n))
 		return *value ? set_schemas(value) : 0;
+	if (is("KITH_PASSWORD_HASH", name, n))
+		return *value ? set_password_hash(value) : 0;
 	if (is("KITH_LOG_LEVEL", name, n))
 		return *value ? set_level(value) : 0;
 	for (size_t i = 0; i < LENGTH(of_scripts); i++)

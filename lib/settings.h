@@ -11,6 +11,15 @@ struct kith_settings {
 	const char *database;		/* KITH_DATABASE: libpq conninfo without user */
 	const char *keys;		/* KITH_KEYS: path of the key file */
 	const char *signing_key;	/* KITH_SIGNING_KEY: path of the key that signs tokens; only the auth program's */
+	const char *auth_secret;	/* KITH_AUTH_SECRET: path of a secret that only the auth program knows */
+	const char *issuer;		/* KITH_ISSUER: URL of the auth program, as clients see it: iss of its tokens */
+	const char *site_url;		/* KITH_SITE_URL: the app, where links in mails lead in the end */
+	bool autoconfirm;		/* KITH_AUTOCONFIRM: an address need not be proved */
+	bool disable_signup;		/* KITH_DISABLE_SIGNUP */
+	bool anonymous_sign_ins;	/* KITH_ANONYMOUS_SIGN_INS */
+	long jwt_expiry;		/* KITH_JWT_EXPIRY: seconds that an access token lives */
+	long password_min_length;	/* KITH_PASSWORD_MIN_LENGTH: bytes */
+	const char *password_method;	/* KITH_PASSWORD_HASH: "$2b$" for bcrypt, "$y$" for yescrypt */
 	const char **schemas;		/* KITH_SCHEMAS: exposed ones, the first is the default; ends with NULL */
 	long max_rows;			/* KITH_MAX_ROWS: cap on rows of one read; 0 for none */
 	long body_limit;		/* KITH_BODY_LIMIT: bytes */

@@ -68,6 +68,28 @@ make_keys() {
 		make_certificate
 	)
 	write_keys_json
+	write_auth_files
+}
+
+# What only the auth program reads, and the public keys that nginx serves.
+write_auth_files() {
+	local secrets=$KITH_HOME/secrets auth=$KITH_HOME/auth x y
+
+	install -d -g "$(id -gn "$instance_user")" -m 750 "$auth"
+	[[ -e $secrets/auth-secret ]] ||
+		(umask 077 && openssl rand -base64 48 | tr -d '\n' >"$secrets/auth-secret")
+	write_file "$auth/secret" 640 <"$secrets/auth-secret"
+	if [[ -n $KITH_JWT_SECRET ]]; then
+		printf '%s\n' "$KITH_JWT_SECRET" | write_file "$auth/signing-key" 640
+		echo '{"keys":[]}' | write_file "$auth/jwks.json" 644
+		return
+	fi
+	write_file "$auth/signing-key" 640 <"$secrets/signing-key.pem"
+	{ read -r x && read -r y; } <"$secrets/public-key"
+	write_file "$auth/jwks.json" 644 <<-END
+	{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","use":"sig","key_ops":["verify"],"kid":"$(cat "$secrets/kid")",
+	  "x":"$x","y":"$y"}]}
+	END
 }
 
 make_signing_key() {

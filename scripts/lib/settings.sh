@@ -6,11 +6,17 @@
 # `kith token` agree with the running programs whatever their own environment
 # says.
 
-# name | default | read by: p = programs, s = scripts | what it does
+# name | default | read by: p = programs, a = auth only, s = scripts | what it does
 settings_table='
 KITH_PORT|8000|s|port of plain http on loopback
 KITH_HTTPS_PORT||s|port of https on loopback; the next one after KITH_PORT
-KITH_SITE_URL|http://localhost:3000|s|address of the app, where links in mail lead
+KITH_SITE_URL|http://localhost:3000|a|address of the app, where links in mail lead
+KITH_AUTOCONFIRM|1|a|1: whoever signs up need not prove their address by mail
+KITH_DISABLE_SIGNUP|0|a|1: nobody can sign up; users are made by the service
+KITH_ANONYMOUS_SIGN_INS|0|a|1: guests can sign in without an address
+KITH_JWT_EXPIRY|3600|a|seconds that an access token lives, 300 to 86400
+KITH_PASSWORD_MIN_LENGTH|6|a|fewest characters of a new password
+KITH_PASSWORD_HASH|bcrypt|a|how new passwords are hashed: bcrypt, which Supabase understands, or yescrypt
 KITH_JWT_SECRET||s|shared secret of at least 32 bytes: tokens are signed with HS256
 KITH_PROCESSES||p|processes of each program; empty: what its declaration says
 KITH_VARIANT|plain|s|build to run: plain, san (sanitizers) or cov (coverage)

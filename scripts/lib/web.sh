@@ -53,7 +53,7 @@ executables() {
 }
 
 start_programs() {
-	local executable name environment=()
+	local executable name environment=() auth=() own
 	local KITH_DATABASE=${KITH_DATABASE:-host=$run_dir port=5432 dbname=kith}
 	local KITH_KEYS=${KITH_KEYS:-$KITH_HOME/keys.json}
 
@@ -62,13 +62,19 @@ start_programs() {
 	for name in $(setting_names p) "${!KITH_TEST_@}"; do
 		environment+=("$name=${!name}")
 	done
+	auth=("KITH_SIGNING_KEY=$KITH_HOME/auth/signing-key" "KITH_AUTH_SECRET=$KITH_HOME/auth/secret" "KITH_ISSUER=$url/auth/v1")
+	for name in $(setting_names a); do
+		auth+=("$name=${!name}")
+	done
 	# Coverage is written where the programs may write.
 	[[ $KITH_VARIANT != cov ]] || environment+=("GCOV_PREFIX=$KITH_HOME/tmp/coverage")
 	for name in ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS; do
 		[[ ! -v $name ]] || environment+=("$name=${!name}")
 	done
 	for executable in $(executables); do
-		alive "$executable" || launch "$executable" "${as[@]}" env -i "${environment[@]}" \
+		own=()
+		[[ $executable != kith-auth ]] || own=("${auth[@]}")
+		alive "$executable" || launch "$executable" "${as[@]}" env -i "${environment[@]}" "${own[@]}" \
 			"$app/libexec/kith/$executable" --listen "$run_dir"
 	done
 }

@@ -1,0 +1,282 @@
+#include "auth-program.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "arena.h"
+#include "db.h"
+#include "settings.h"
+
+#define API_VERSION "2024-01-01"
+#define EMAIL_MAX 255
+#define AGENT_MAX 512
+#define KEY_BYTES 32
+
+int
+auth_identify(struct kith_request *req, enum auth_caller who)
+{
+	bool user = kith_request_header(req, "authorization") != NULL;
+	enum kith_role role;
+
+	if (kith_auth_identify(req)) {
+		/* A key that is missing, or a server that cannot check, is nothing about the token. */
+		if (req->error.status != 401 || !strcmp(req->error.code, "PGRST302"))
+			return -1;
+		req->error.status = who == AUTH_ANYBODY ? 401 : 403;
+		req->error.code = "bad_jwt";
+		return -1;
+	}
+	role = req->identity->role;
+	if (who == AUTH_USER && (role != KITH_AUTHENTICATED || !req->identity->subject))
+		return kith_fail(req, 401, "no_authorization", "This endpoint requires a valid Bearer token");
+	if (who == AUTH_SERVICE && role != KITH_SERVICE) {
+		if (!user)
+			return kith_fail(req, 401, "no_authorization", "This endpoint requires a valid Bearer token");
+		return kith_fail(req, 403, "not_admin", "User not allowed");
+	}
+	return 0;
+}
+
+const struct kith_json *
+auth_body(struct kith_request *req)
+{
+	const char *text = req->body_len ? req->body : "{}", *error;
+	const struct kith_json *body = kith_json_parse(req->arena, text, strlen(text), &error);
+
+	if (body && body->type == KITH_JSON_OBJECT && strlen(text) == (req->body_len ? req->body_len : 2))
+		return body;
+	kith_fail(req, 400, "bad_json", "Could not parse request body as JSON: %s", body ? "it must be an object" : error);
+	return NULL;
+}
+
+const char *
+auth_query(struct kith_request *req, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *s = req->query; *s; s += *s == '&') {
+		size_t length = strcspn(s, "&");
+
+		if (length > n && !strncmp(s, name, n) && s[n] == '=')
+			return kith_request_decode(req, s + n + 1, length - n - 1, true, name);
+		s += length;
+	}
+	return NULL;
+}
+
+static bool
+is_email(const char *s)
+{
+	const char *at = strchr(s, '@');
+
+	if (!at || at == s || !at[1] || strchr(at + 1, '@') || strlen(s) > EMAIL_MAX)
+		return false;
+	for (; *s; s++)
+		if ((unsigned char)*s <= ' ' || *s == 0x7f)
+			return false;
+	return true;
+}
+
+const char *
+auth_email(struct kith_request *req, const struct kith_json *body, const char *member)
+{
+	const char *text = kith_json_string(body, member);
+	char *email;
+
+	if (!text || !is_email(text)) {
+		kith_fail(req, 400, "validation_failed", "Unable to validate email address: invalid format");
+		return NULL;
+	}
+	email = kith_strdup(req->arena, text);
+	for (char *p = email; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p - 'A' + 'a');
+	return email;
+}
+
+/* Whose requests those of the service are made for: a server of the app asks for all of its users. */
+static const char *
+asked_for(struct kith_request *req)
+{
+	const char *forwarded = kith_request_header(req, "x-forwarded-for");
+	struct in6_addr address;
+	const char *first;
+
+	if (!forwarded || !req->identity || req->identity->role != KITH_SERVICE)
+		return req->remote_addr;
+	first = kith_strndup(req->arena, forwarded, strcspn(forwarded, ", "));
+	return inet_pton(AF_INET, first, &address) == 1 || inet_pton(AF_INET6, first, &address) == 1 ? first :
+	    req->remote_addr;
+}
+
+const char *
+auth_client(struct kith_request *req)
+{
+	const char *address = asked_for(req);
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr network;
+
+	if (inet_pton(AF_INET6, address, &network) != 1)
+		return address;
+	memset(network.s6_addr + 8, 0, 8);
+	return kith_strdup(req->arena, inet_ntop(AF_INET6, &network, text, sizeof(text)));
+}
+
+static void
+member(struct kith_buf *out, const char *name, const char *value, size_t max)
+{
+	size_t n = value ? strlen(value) : 0;
+
+	if (n > max)
+		for (n = max; n && (value[n] & 0xc0) == 0x80; n--)
+			;
+	kith_buf_printf(out, "%s\"%s\":", out->len > 1 ? "," : "", name);
+	if (value)
+		kith_json_write_string(out, value, n);
+	else
+		kith_buf_lit(out, "null");
+}
+
+const char *
+auth_context(struct kith_request *req)
+{
+	struct kith_buf out;
+
+	kith_buf_init(&out, req->arena, 0);
+	kith_buf_putc(&out, '{');
+	member(&out, "ip", asked_for(req), INET6_ADDRSTRLEN);
+	member(&out, "user_agent", kith_request_header(req, "user-agent"), AGENT_MAX);
+	member(&out, "issuer", kith_settings.issuer, SIZE_MAX);
+	member(&out, "key", kith_format(req->arena, "k1.%s", auth_random(req->arena, KEY_BYTES)), SIZE_MAX);
+	kith_buf_printf(&out, ",\"lifetime\":%ld}", kith_settings.jwt_expiry);
+	return out.s;
+}
+
+static int
+refuse_for(struct kith_request *req, const PGresult *result, int status, const char *code)
+{
+	const char *wait = PQgetvalue(result, 0, 0);
+
+	if (!strcmp(wait, "0"))
+		return 0;
+	kith_reply_header(req, "Retry-After", "%s", wait);
+	return kith_fail(req, status, code, "Request rate limit reached");
+}
+
+const PGresult *
+auth_call_function(struct kith_request *req, const char *begin, const char *const *arguments, size_t n)
+{
+	struct kith_sql *sql = kith_sql_new(req->arena);
+
+	kith_buf_puts(&sql->text, begin);
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			kith_sql_text(sql, ", ");
+		kith_sql_param(sql, arguments[i]);
+	}
+	kith_sql_text(sql, ")");
+	return kith_db_call(req, sql);
+}
+
+static int
+check_limits(struct kith_request *req, const struct auth_limit *limits, int n, bool count, int status, const char *code)
+{
+	struct kith_buf keys, maxima, seconds;
+	const PGresult *result;
+
+	kith_buf_init(&keys, req->arena, 0);
+	kith_buf_init(&maxima, req->arena, 0);
+	kith_buf_init(&seconds, req->arena, 0);
+	for (int i = 0; i < n; i++) {
+		const char *before = i ? "," : "{";
+
+		/* A MAC: neither addresses nor whoever uses them can be read from a dump. */
+		kith_buf_printf(&keys, "%s\"%s %s\"", before, limits[i].what, auth_mac(req->arena, "limit", limits[i].who));
+		kith_buf_printf(&maxima, "%s%d", before, limits[i].maximum);
+		kith_buf_printf(&seconds, "%s%d", before, limits[i].seconds);
+	}
+	kith_buf_putc(&keys, '}');
+	kith_buf_putc(&maxima, '}');
+	kith_buf_putc(&seconds, '}');
+	result = count ? auth_call(req, "hit", keys.s, maxima.s, seconds.s) : auth_call(req, "limited", keys.s, maxima.s);
+	return result ? refuse_for(req, result, status, code) : -1;
+}
+
+int
+auth_limit(struct kith_request *req, const struct auth_limit *limits, int n, int status, const char *code)
+{
+	return check_limits(req, limits, n, true, status, code);
+}
+
+int
+auth_limited(struct kith_request *req, const struct auth_limit *limits, int n, int status, const char *code)
+{
+	return check_limits(req, limits, n, false, status, code);
+}
+
+static bool
+is_sqlstate(const char *code)
+{
+	return strspn(code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 && !code[5];
+}
+
+/*
+ * What PostgreSQL refused becomes what the SDKs know.  kith.refuse() brings its
+ * code as the detail; a trigger of the app's own tells its users why; a wait
+ * that is over may be tried again.
+ */
+static void
+translate(struct kith_error *e)
+{
+	static const char *const passing[] = { "55P03", "40001", "40P01", "57014", "53300" };
+
+	if (!strncmp(e->code, "PT", 2) && e->details) {
+		e->code = e->details;
+		e->details = NULL;
+		return;
+	}
+	if (!strcmp(e->code, "P0001")) {
+		e->status = 400;
+		e->code = "validation_failed";
+		return;
+	}
+	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
+		if (!strcmp(e->code, passing[i]))
+			e->status = 503;
+	if (!strcmp(e->code, "PGRST302"))
+		e->code = "no_authorization";
+	else if (e->status == 503 || e->status == 504)
+		e->code = "request_timeout";
+	/* A SQLSTATE that nobody foresaw is ours, whatever it would be elsewhere. */
+	else if (is_sqlstate(e->code)) {
+		e->status = 500;
+		e->log = e->message;
+		e->code = "unexpected_failure";
+		e->message = "Unexpected failure, please check server logs for more information";
+		e->details = e->hint = NULL;
+	}
+}
+
+void
+auth_write_error(struct kith_request *req)
+{
+	const char *version = kith_request_header(req, "x-supabase-api-version");
+	bool dated = version && strcmp(version, API_VERSION) >= 0;
+	struct kith_buf *body = &req->reply.body;
+	struct kith_error *e = &req->error;
+
+	translate(e);
+	kith_reply_header(req, "X-Sb-Error-Code", "%s", e->code);
+	if (dated)
+		kith_reply_header(req, "X-Supabase-Api-Version", API_VERSION);
+	else
+		kith_buf_printf(body, "{\"code\":%d,", e->status);
+	kith_buf_puts(body, dated ? "{\"code\":" : "\"error_code\":");
+	kith_json_write_string(body, e->code, strlen(e->code));
+	kith_buf_puts(body, dated ? ",\"message\":" : ",\"msg\":");
+	kith_json_write_string(body, e->message, strlen(e->message));
+	/* Of a weak password the details are its reasons. */
+	if (!strcmp(e->code, "weak_password"))
+		kith_buf_printf(body, ",\"weak_password\":{\"reasons\":[%s]}", e->details ? e->details : "");
+	kith_buf_putc(body, '}');
+}

@@ -1,0 +1,81 @@
+#include "auth-program.h"
+
+#include <string.h>
+
+#include "arena.h"
+#include "kith.h"
+#include "password.h"
+#include "settings.h"
+
+int
+auth_get_user(struct kith_request *req)
+{
+	if (auth_identify(req, AUTH_USER))
+		return -1;
+	return auth_answer_json(req, auth_call(req, "get_user", req->identity->subject, req->identity->session));
+}
+
+/* The hash of a new password; -1 with 422 same_password when it is the old one. */
+static int
+change_password(struct kith_request *req, const struct kith_json *body, const char **hash)
+{
+	const char *password = auth_new_password(req, body);
+	const PGresult *result;
+
+	if (!password || auth_may_hash(req))
+		return -1;
+	result = auth_call(req, "own_password", req->identity->subject, req->identity->session);
+	if (!result)
+		return -1;
+	if (!PQgetisnull(result, 0, 0) && kith_password_matches(password, PQgetvalue(result, 0, 0)))
+		return kith_fail(req, 422, "same_password", "New password should be different from the old password.");
+	*hash = auth_hash(req, password);
+	return *hash ? 0 : -1;
+}
+
+int
+auth_put_user(struct kith_request *req)
+{
+	const struct kith_json *body;
+	const char *hash = NULL, *email = NULL;
+
+	if (auth_identify(req, AUTH_USER) || !(body = auth_body(req)))
+		return -1;
+	if (kith_json_get(body, "app_metadata"))
+		return kith_fail(req, 403, "not_admin", "Updating app_metadata requires admin privileges");
+	if (kith_json_string(body, "email") && !(email = auth_email(req, body, "email")))
+		return -1;
+	if (kith_json_string(body, "password") && change_password(req, body, &hash))
+		return -1;
+	return auth_answer_json(req, auth_call(req, "update_user", req->identity->subject, req->identity->session, req->body,
+	    email, hash, kith_settings.autoconfirm ? "true" : "false"));
+}
+
+static const char *
+truth(bool value)
+{
+	return value ? "true" : "false";
+}
+
+int
+auth_settings(struct kith_request *req)
+{
+	if (auth_identify(req, AUTH_ANYBODY))
+		return -1;
+	req->reply.status = 200;
+	kith_reply_header(req, "Content-Type", "application/json; charset=utf-8");
+	kith_buf_printf(&req->reply.body,
+	    "{\"external\":{\"email\":true,\"phone\":false,\"anonymous_users\":%s},\"disable_signup\":%s,"
+	    "\"mailer_autoconfirm\":%s,\"phone_autoconfirm\":false,\"sms_provider\":\"\",\"saml_enabled\":false}",
+	    truth(kith_settings.anonymous_sign_ins), truth(kith_settings.disable_signup), truth(kith_settings.autoconfirm));
+	return 0;
+}
+
+int
+auth_health(struct kith_request *req)
+{
+	req->reply.status = 200;
+	kith_reply_header(req, "Content-Type", "application/json; charset=utf-8");
+	kith_buf_lit(&req->reply.body, "{\"name\":\"kith-auth\",\"version\":\"1\",\"description\":\"Kith signs users in\"}");
+	return 0;
+}
