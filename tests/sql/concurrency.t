@@ -96,6 +96,24 @@ at_once(sub {
 is sql("select count(*) filter (where is_active) || ' of ' || count(*) from public.memories where user_id = '$user'"),
     '100 of ' . $writers * 20, 'the cap holds, and nothing is lost';
 
+# Eight that write over one hidden memory: one revives it, the others meet it live.
+sql("delete from public.memories where user_id = '$user'");
+for my $hidden ('is_active = false', "expires_at = now() - interval '1 hour'") {
+	for my $round (1 .. 3) {
+		my $id = sql("insert into public.memories (user_id, category, key, content) values ('$user', 'work', 'job$round', 'old')
+		    on conflict (user_id, category, key) do update set content = excluded.content returning id");
+		sql("update public.memories set $hidden where user_id = '$user'");
+		my %revived = map { $_ => 1 } at_once(sub {
+			my ($n) = @_;
+			return as_user($user, "insert into companion.user_context (category, key, value) values ('work', 'job$round', '$n')
+			    on conflict (user_id, category, key) do update set value = excluded.value returning id || value");
+		});
+		is keys %revived, $writers, "each wrote its word ($hidden)";
+		like sql("select id || content from public.memories where user_id = '$user' and key = 'job$round' and is_active and expires_at is null"),
+		    qr/^$id[1-8]$/, 'and the last one\'s holds, under the old id';
+	}
+}
+
 # Jobs: workers that finish, put back, or die with what they claimed.
 sql("select kith.enqueue('test_crowd', key => '$user ' || n, max_attempts => 1000) from generate_series(1, 200) n");
 my @done = at_once(sub {
