@@ -52,16 +52,31 @@ refresh(struct replay *r)
 	return r->document ? 0 : fail_stored(r, error);
 }
 
-/* Applies the rows of (version, operations), which begin with a checkpoint. */
+/* True when the patch is one operation that sets the whole document, as jsonb writes it. */
+static bool
+sets_whole(const char *patch)
+{
+	static const char *const beginnings[] = { "[{\"op\": \"add\", \"path\": \"\", ", "[{\"op\": \"replace\", \"path\": \"\", " };
+
+	return !strncmp(patch, beginnings[0], strlen(beginnings[0])) || !strncmp(patch, beginnings[1], strlen(beginnings[1]));
+}
+
+/*
+ * Applies the rows of (version, operations), which begin with a checkpoint, from
+ * the last one on that sets the whole document.
+ */
 static struct replay *
 replay(struct kith_request *req, const PGresult *history)
 {
 	struct replay *r = kith_new(req->arena, struct replay);
+	int first = PQntuples(history) - 1;
 
+	while (first && !sets_whole(PQgetvalue(history, first, 1)))
+		first--;
 	r->req = req;
 	r->arena = kith_arena_new(0);
 	kith_arena_later(req->arena, free_replay, r);
-	for (int row = 0; row < PQntuples(history); row++) {
+	for (int row = first; row < PQntuples(history); row++) {
 		size_t n = (size_t)PQgetlength(history, row, 1);
 		struct kith_json_value *patch;
 		const char *error;
@@ -200,14 +215,13 @@ kith_memory_document_version(struct kith_hook_call *call, const PGresult *const 
 	struct replay *r;
 
 	if (!n) {
-		kith_buf_lit(out, "{\"version\":null}");
+		kith_buf_lit(out, "0\n");
 		return 0;
 	}
 	r = replay(call->req, history);
 	if (!r)
 		return -1;
-	kith_buf_printf(out, "{\"version\":%s,\"document\":", PQgetvalue(history, n - 1, 0));
+	kith_buf_printf(out, "%s\n", PQgetvalue(history, n - 1, 0));
 	kith_json_value_write(out, r->document);
-	kith_buf_putc(out, '}');
 	return 0;
 }

@@ -26,7 +26,7 @@ int kith_memory_document_difference(struct kith_hook_call *call, const PGresult 
 
 /*
  * reconstruct_memory(version): reads from the nearest checkpoint to the version.
- * The text is {"version": the one found, "document": ...}, null when there is none.
+ * The text is the version found, or 0, and on a second line the document.
  */
 int kith_memory_document_read_version(struct kith_hook_call *call, struct kith_sql **sql);
 int kith_memory_document_version(struct kith_hook_call *call, const PGresult *const *results, struct kith_buf *out);

@@ -108,7 +108,8 @@ create function public.reconstruct_memory(version integer default null) returns 
 language plpgsql stable security invoker set search_path = ''
 as $$
 declare
-    computed json := nullif(pg_catalog.current_setting('kith.computed', true), '')::json;
+    computed text := nullif(pg_catalog.current_setting('kith.computed', true), '');
+    saved integer;
     newest integer;
 begin
     if computed is null then
@@ -116,14 +117,16 @@ begin
             message = 'reconstruct_memory can only be called through the API',
             hint = 'Patches are applied by the server, not by PostgreSQL.';
     end if;
-    if (computed ->> 'version')::integer = coalesce(reconstruct_memory.version, (computed ->> 'version')::integer) then
-        return computed -> 'document';
-    elsif reconstruct_memory.version is null then
+    -- On its first line the version, or 0; then the document.
+    saved := pg_catalog.split_part(computed, E'\n', 1);
+    if saved = coalesce(version, saved) and saved > 0 then
+        return pg_catalog.substr(computed, pg_catalog.strpos(computed, E'\n') + 1);
+    elsif version is null then
         return null;
     end if;
     newest := (select pg_catalog.max(s.version) from public.memory_snapshots s where s.user_id = auth.uid());
     raise exception using errcode = 'PT404',
-        message = pg_catalog.format('there is no version %s of the memory', reconstruct_memory.version),
+        message = pg_catalog.format('there is no version %s of the memory', version),
         hint = case
             when newest is null then 'Nothing was saved yet.'
             else pg_catalog.format('There are versions 1 to %s.', newest)

@@ -69,12 +69,12 @@ exception when others then
 end
 $$;
 select is(test.read('owner', null), '0A000 reconstruct_memory can only be called through the API', 'only through the program');
-select is(test.read('owner', '{"version": 9, "document": {"n": 1.0}}'), '{"n": 1.0}', 'as the program made it');
-select is(test.read('owner', '{"version": 9, "document": {"n": 1.0}}', '9'), '{"n": 1.0}', 'at a version');
-select is(test.read('owner', '{"version": 9, "document": {}}', '10'), 'PT404 there is no version 10 of the memory', 'not of another version');
-select is(test.read('owner', '{"version": null}', '0'), 'PT404 there is no version 0 of the memory', 'nor of one that is not there');
-select is(test.read('owner', '{"version": null}'), 'null', 'nothing, when nothing was saved');
-select is(left(test.read('anon', '{"version": null}'), 5), '42501', 'anon may not ask');
+select is(test.read('owner', E'9\n{"n": 1.0}'), '{"n": 1.0}', 'as the program made it');
+select is(test.read('owner', E'9\n{"n": 1.0}', '9'), '{"n": 1.0}', 'at a version');
+select is(test.read('owner', E'9\n{}', '10'), 'PT404 there is no version 10 of the memory', 'not of another version');
+select is(test.read('owner', E'0\n', '0'), 'PT404 there is no version 0 of the memory', 'nor of one that is not there');
+select is(test.read('owner', E'0\n'), 'null', 'nothing, when nothing was saved');
+select is(left(test.read('anon', E'0\n'), 5), '42501', 'anon may not ask');
 
 -- The queue.
 create function test.queue(who text, columns text, "values" text, more text default '') returns text language sql as $$
