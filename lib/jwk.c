@@ -10,10 +10,10 @@
 
 #include "arena.h"
 #include "base64url.h"
+#include "ec.h"
 #include "json.h"
 #include "keys.h"
 
-#define P256_BYTES 32
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 4096
 #define EXPONENT_BITS_MAX 32
@@ -28,11 +28,11 @@ bytes(struct kith_arena *a, const struct kith_json *jwk, const char *member, siz
 	return text ? (unsigned char *)kith_base64url_decode(a, text, strlen(text), n) : NULL;
 }
 
-/* The PEM text of a public key made from params; NULL when OpenSSL finds it no key. */
+/* The PEM text of an RSA key made from params; NULL when OpenSSL finds it no key. */
 static const char *
-pem(struct kith_arena *a, const char *type, OSSL_PARAM *params)
+pem(struct kith_arena *a, OSSL_PARAM *params)
 {
-	EVP_PKEY_CTX *make = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+	EVP_PKEY_CTX *make = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
 	EVP_PKEY_CTX *check = NULL;
 	EVP_PKEY *pkey = NULL;
 	BIO *out = BIO_new(BIO_s_mem());
@@ -56,38 +56,19 @@ pem(struct kith_arena *a, const char *type, OSSL_PARAM *params)
 }
 
 static const char *
-set_pem(struct kith_key *key, enum kith_algorithm algorithm, const char *text)
-{
-	if (!text)
-		return "is not a valid public key";
-	key->algorithm = algorithm;
-	key->material = (const unsigned char *)text;
-	key->length = (int)strlen(text);
-	return NULL;
-}
-
-/* libjwt does not look at the curve, so no other one gets in. */
-static const char *
 read_ec(struct kith_arena *a, const struct kith_json *jwk, struct kith_key *key)
 {
 	const char *curve = kith_json_string(jwk, "crv");
-	char group[] = "prime256v1";
-	unsigned char point[1 + 2 * P256_BYTES] = { 0x04 };	/* uncompressed */
 	unsigned char *x, *y;
 	size_t nx = 0, ny = 0;
 
 	x = bytes(a, jwk, "x", &nx);
 	y = bytes(a, jwk, "y", &ny);
-	if (!curve || strcmp(curve, "P-256") || !x || !y || nx != P256_BYTES || ny != P256_BYTES)
+	if (!curve || strcmp(curve, "P-256") || !x || !y || nx != KITH_EC_BYTES || ny != KITH_EC_BYTES)
 		return "is not on P-256 with x and y of 32 bytes";
-	memcpy(point + 1, x, P256_BYTES);
-	memcpy(point + 1 + P256_BYTES, y, P256_BYTES);
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
-		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point)),
-		OSSL_PARAM_construct_end(),
-	};
-	return set_pem(key, KITH_ES256, pem(a, "EC", params));
+	key->algorithm = KITH_ES256;
+	key->ec = kith_ec_key(a, x, y);
+	return key->ec ? NULL : "is not a valid public key";
 }
 
 static const char *
@@ -112,12 +93,17 @@ read_rsa(struct kith_arena *a, const struct kith_json *jwk, struct kith_key *key
 	    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, exponent))
 		params = OSSL_PARAM_BLD_to_param(builder);
 	if (params)
-		text = pem(a, "RSA", params);
+		text = pem(a, params);
 	OSSL_PARAM_free(params);
 	OSSL_PARAM_BLD_free(builder);
 	BN_free(modulus);
 	BN_free(exponent);
-	return set_pem(key, KITH_RS256, text);
+	if (!text)
+		return "is not a valid public key";
+	key->algorithm = KITH_RS256;
+	key->material = (const unsigned char *)text;
+	key->length = (int)strlen(text);
+	return NULL;
 }
 
 /* An empty HMAC secret would accept everything, a short one can be guessed. */

@@ -1,5 +1,5 @@
 /*
- * JSON web keys (RFC 7517) to what libjwt wants.
+ * JSON web keys (RFC 7517) to what verifies signatures.
  */
 #ifndef KITH_JWK_H
 #define KITH_JWK_H

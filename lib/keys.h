@@ -39,6 +39,8 @@ enum kith_algorithm {
 	KITH_ES256,
 };
 
+struct evp_pkey_st;
+
 struct kith_key {
 	enum kith_algorithm algorithm;
 	const char *kid;	/* NULL: none */
@@ -49,7 +51,8 @@ struct kith_key {
 	bool foreign;		/* of a JWK set */
 	bool any_subject;
 	const char *sessions;	/* issuer whose sessions are in auth.sessions; NULL: none */
-	const unsigned char *material;	/* what libjwt wants: PEM text, or the secret itself */
+	struct evp_pkey_st *ec;		/* of ES256 */
+	const unsigned char *material;	/* of the others, as libjwt wants it: PEM text, or the secret itself */
 	int length;
 };
 

@@ -9,6 +9,7 @@
 
 #include "arena.h"
 #include "base64url.h"
+#include "ec.h"
 #include "json.h"
 #include "keys.h"
 #include "settings.h"
@@ -104,6 +105,46 @@ print_claims(struct kith_arena *a, jwt_t *jwt, const char **text)
 	return kith_json_parse(a, *text, strlen(*text), NULL);
 }
 
+/* The JSON text of the claims, which were found to be base64url. */
+static const char *
+payload(struct kith_arena *a, const char *token)
+{
+	const char *start = strchr(token, '.') + 1;
+	size_t n;
+
+	return kith_base64url_decode(a, start, (size_t)(strrchr(token, '.') - start), &n);
+}
+
+/* The token with its signature found right by this key; NULL when it is not. */
+static jwt_t *
+verify_ec(struct kith_arena *a, const struct kith_key *key, const char *token)
+{
+	const char *end = strrchr(token, '.');
+	jwt_t *jwt = NULL;
+	size_t n;
+	const char *signature = kith_base64url_decode(a, end + 1, strlen(end + 1), &n);
+
+	if (!kith_ec_verify(key->ec, token, (size_t)(end - token), (const unsigned char *)signature, n) || jwt_new(&jwt))
+		return NULL;
+	if (!jwt_add_grants_json(jwt, payload(a, token)))
+		return jwt;
+	jwt_free(jwt);
+	return NULL;
+}
+
+static jwt_t *
+verify(const struct kith_key *key, const char *token)
+{
+	jwt_t *jwt = NULL;
+
+	/* A length of 0 would make libjwt accept anything. */
+	if (key->length > 0 && !jwt_decode(&jwt, token, key->material, key->length) &&
+	    jwt_get_alg(jwt) == algorithms[key->algorithm].libjwt)
+		return jwt;
+	jwt_free(jwt);
+	return NULL;
+}
+
 /*
  * Checks the signature with this key and no other.  Returns the verified claims
  * and their text, or NULL.
@@ -111,16 +152,11 @@ print_claims(struct kith_arena *a, jwt_t *jwt, const char **text)
 static const struct kith_json *
 verify_signature(struct kith_arena *a, const struct kith_key *key, const char *token, const char **text)
 {
-	const struct kith_json *claims = NULL;
-	jwt_t *jwt = NULL;
+	jwt_t *jwt = key->algorithm == KITH_ES256 ? verify_ec(a, key, token) : verify(key, token);
+	const struct kith_json *claims = jwt ? print_claims(a, jwt, text) : NULL;
 
-	/* A length of 0 would make libjwt accept anything. */
-	if (key->length > 0 && !jwt_decode(&jwt, token, key->material, key->length) &&
-	    jwt_get_alg(jwt) == algorithms[key->algorithm].libjwt) {
+	if (key->role && claims && !kith_json_get(claims, "role") && !jwt_add_grant(jwt, "role", key->role))
 		claims = print_claims(a, jwt, text);
-		if (key->role && claims && !kith_json_get(claims, "role") && !jwt_add_grant(jwt, "role", key->role))
-			claims = print_claims(a, jwt, text);
-	}
 	jwt_free(jwt);
 	ERR_clear_error();
 	return claims && claims->type == KITH_JSON_OBJECT ? claims : NULL;
@@ -295,15 +331,12 @@ const char *
 kith_token_api_key_claims(struct kith_arena *a, const char *text, const char *role)
 {
 	const char *claims = kith_format(a, "{\"role\":\"%s\"}", role);
-	const char *payload = strchr(text, '.');
 	struct kith_token_parts parts;
 	jwt_t *jwt = NULL;
-	size_t n;
 
 	if (kith_token_split(a, text, &parts) || jwt_new(&jwt))
 		return claims;
-	payload = kith_base64url_decode(a, payload + 1, (size_t)(strrchr(text, '.') - payload - 1), &n);
-	if (!jwt_add_grants_json(jwt, payload) && !jwt_del_grants(jwt, "role") && !jwt_add_grant(jwt, "role", role))
+	if (!jwt_add_grants_json(jwt, payload(a, text)) && !jwt_del_grants(jwt, "role") && !jwt_add_grant(jwt, "role", role))
 		print_claims(a, jwt, &claims);
 	jwt_free(jwt);
 	return claims;

@@ -1,11 +1,12 @@
 /*
  * One token (RFC 7519): split, verified, its claims checked.
  *
- * libjwt only checks the signature.  It would let the token choose the
- * algorithm, skips foreign characters in base64, and knows nothing of claims;
- * all of that happens here, before and after (contract: authentication, A3
- * and A6).  One limit of libjwt 1.10 stays: of the two types of RFC 9068 it
- * takes "JWT" only, so at+jwt needs 1.17.
+ * libjwt only checks signatures, other than those of ES256 (ec.h), and prints
+ * claims.  It would let the token choose the algorithm, skips foreign
+ * characters in base64, and knows nothing of claims; all of that happens here,
+ * before and after (contract: authentication, A3 and A6).  One limit of
+ * libjwt 1.10 stays for RS256 and HS256: of the two types of RFC 9068 it takes
+ * "JWT" only, so at+jwt needs 1.17.
  */
 #ifndef KITH_TOKEN_H
 #define KITH_TOKEN_H
