@@ -459,7 +459,8 @@ kith_db_call(struct kith_request *req, const struct kith_sql *sql)
 const PGresult *
 kith_db_catalog(struct kith_request *req, const struct kith_sql *sql)
 {
-	struct run run = { .req = req };
+	/* The statement may check the session, as a preamble does. */
+	struct run run = { .req = req, .beginning = true };
 	const PGresult *result;
 
 	run.c = kith_connection_get(req, KITH_LOGIN_API);
