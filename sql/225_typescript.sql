@@ -12,8 +12,8 @@
 --   writing, everything stays optional, since only the trigger knows.
 -- - A column that is not null, has no default and takes no value from a signed-in
 --   user is filled by the server (a message's number): optional, not required.
--- - The row of a function of another schema is written out, where the generator
---   says unknown.  Domains are what they stand for.
+-- - A function's row of another schema is written out, where the generator says
+--   unknown.  Domains are what they stand for.
 -- - TablesInsert and TablesUpdate know views too, and the helper types mean the
 --   first of the schemas when none is named.
 --
@@ -290,7 +290,14 @@ as $$
                     case when p.prorettype = 'pg_catalog.record'::pg_catalog.regtype then
                         string_agg(kith.typescript_union(concat('          ', a.key, ':'), a.members),
                             E'\n' order by a.sorted) filter (where a.mode in ('o', 'b')) end,
-                    (select l.read from fields l where l.relation = r.oid)) || E'\n        }',
+                    (select l.read from fields l where l.relation = r.oid),
+                    case when r.relkind = 'c' and n.nspname <> all (schemas) then (
+                        select string_agg(kith.typescript_union('          ' || kith.typescript_key(c.attname) || ':',
+                                kith.typescript_nullable(kith.typescript_type(c.atttypid, schemas), true)), E'\n'
+                            order by kith.typescript_place(c.attname) collate "C")
+                        from pg_catalog.pg_attribute c
+                        where c.attrelid = r.oid and c.attnum > 0 and not c.attisdropped
+                    ) end) || E'\n        }',
                 array_to_string(kith.typescript_type(p.prorettype, schemas), ' | ')) as returned
         from arguments a
         join pg_catalog.pg_proc p on p.oid = a.function

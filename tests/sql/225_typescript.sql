@@ -17,6 +17,8 @@ create table "odd-one".t (
 create function "odd-one".two(a int) returns int language sql as 'select 1';
 create function "odd-one".two() returns other.small language sql as 'select 1';
 create function "odd-one".away() returns setof other.rows language sql as 'select 1, ''''';
+create type other.found as (score float, "B" text);
+create function "odd-one".find() returns setof other.found language sql as 'select 1.0, ''''';
 create function "odd-one".out_two(x int, out y bool, out z text) language sql as 'select true, ''''';
 create function "odd-one".unnamed(int) returns int language sql as 'select 1';
 create function "odd-one".whole(json) returns json language sql as 'select null::json';
@@ -43,6 +45,13 @@ select is(test.part('    Functions: {', '    Enums'), $$    Functions: {
         Returns: {
           B: string
           id: number | null
+        }[]
+      }
+      find: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          B: string | null
+          score: number | null
         }[]
       }
       out_two: {
