@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { anonKey, asPrograms, home, pidOf, programs, token, url, users } from './instance.js';
+import { anonKey, asPrograms, executables, home, pidOf, token, url, users } from './instance.js';
 import { cpu, cpuOfChildren, cpuOfMachine } from './processes.js';
 import { pgbenchScript } from './statements.js';
 
@@ -73,7 +73,7 @@ export function writeTokens() {
 }
 
 export function kith(what, connections, seconds) {
-	const groups = { kith: programs().map(pidOf), nginx: [pidOf('nginx')], postgresql: [pidOf('postgresql')] };
+	const groups = { kith: executables().map(pidOf), nginx: [pidOf('nginx')], postgresql: [pidOf('postgresql')] };
 
 	return withCpu(groups, () => wrk('kith', url, what, connections, seconds));
 }

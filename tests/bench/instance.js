@@ -29,9 +29,27 @@ export function pidOf(part) {
 	return Number(readFileSync(`${home}/pids/${part}`, 'utf8').split(' ')[0]);
 }
 
-// The parts that are our own programs.
-export function programs() {
+// The parts that are our own executables, parents of the processes that serve.
+export function executables() {
 	return readdirSync(`${home}/pids`).filter((name) => name.startsWith('kith-'));
+}
+
+// A table, function or path of each program, as { 'kith-users': '/rest/v1/users', ... }.
+export function pathOfEach() {
+	const paths = {};
+
+	for (const name of executables()) {
+		const routes = execFileSync(`${home}/app/libexec/kith/${name}`, ['--routes'], { encoding: 'utf8' });
+		for (const [program, kind, route] of routes.trim().split('\n').map((line) => line.split(' ')))
+			paths[program] ??= { table: `/rest/v1/${route}`, function: `/rest/v1/rpc/${route}`, mount: route, fallback: '/rest/v1/none' }[kind];
+	}
+	return paths;
+}
+
+// Stops the instance and starts it again, with these settings besides those of our environment.
+export function restart(settings) {
+	for (const command of ['down', 'up'])
+		execFileSync(process.env.BENCH_KITH, [command], { env: { ...process.env, ...settings }, stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
 const base64url = (text) => Buffer.from(text).toString('base64url');

@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { kith, peer, pgbench, preparePgbench, startPeer, stopPeer, writeTokens } from './drivers.js';
-import { anonKey, conversationId, pidOf, programs, sql, token, url, users } from './instance.js';
+import { anonKey, conversationId, executables, pathOfEach, pidOf, restart, sql, token, url, users } from './instance.js';
 import { descendants, pss, resident } from './processes.js';
 import { costTable, figure, figureTable, machine, median, megabytes, missed } from './report.js';
 import { allowPgbench, capture } from './statements.js';
@@ -32,19 +32,49 @@ const post = () => fetch(`${url}/rest/v1/messages?select=*`,
 
 // --- memory ------------------------------------------------------------------
 
-const ofPrograms = (names) => descendants(names.map(pidOf));
-const fourPrograms = ['kith-users', 'kith-conversations', 'kith-messages', 'kith-memories'];
+const ours = () => descendants(executables().map(pidOf));
+
+async function until(what, condition) {
+	for (let tries = 0; !condition(); tries++) {
+		assert.ok(tries < 300, `${what}: not within 60 s`);
+		await pause(200);
+	}
+}
+
+// So many at once that each process of a program answers some; then they close their connections.
+async function useAndLeave(paths) {
+	for (const path of paths)
+		await Promise.all(Array.from({ length: 50 }, () =>
+			fetch(`${url}${path}?limit=1`, { headers: { apikey: anonKey } }).then((r) => r.text())));
+	await until('connections are closed', () =>
+		sql("select count(*) from pg_stat_activity where usename in ('kith_api', 'kith_service')") === '0');
+	await pause(1000);
+}
 
 // Before there are rows: PostgreSQL's buffers fill with them.
 async function measureIdle() {
-	for (const table of ['users', 'conversations', 'messages', 'memories', 'plans'])
-		// So many at once that each process has answered some.
-		await Promise.all(Array.from({ length: 50 }, () =>
-			fetch(`${url}/rest/v1/${table}?limit=1`, { headers: { apikey: anonKey } }).then((r) => r.text())));
-	await pause(1000);
-	figure('four programs idle, PSS', pss(ofPrograms(fourPrograms)), 'most', 8 * 1048576, megabytes);
+	const four = ['kith-users', 'kith-conversations', 'kith-messages', 'kith-memories'];
+	const asleep = () => ours().length === executables().length;
+	const paths = pathOfEach();
+
+	// Long enough for every program to be used before the first goes to sleep.
+	restart({ KITH_IDLE_DISCONNECT: '2', KITH_IDLE_STOP: '20' });
+	await until('programs sleep', asleep);
+	await useAndLeave(four.map((name) => paths[name]));
+	const programs = descendants([pidOf('kith-programs')]);
+	figure(`four programs idle, ${programs.length - 1} processes and their parent, PSS`,
+		pss(programs), 'most', 8 * 1048576, megabytes);
+	await useAndLeave(Object.values(paths));
+	const all = ours();
+	for (const name of Object.keys(paths))
+		assert.ok(all.some((process) => process.name === name), `${name} sleeps already`);
+	figure(`all ${Object.keys(paths).length} programs idle, ${all.length - executables().length} processes and their parents, PSS`,
+		pss(all), 'most', 25 * 1048576, megabytes);
 	figure('whole server idle, with nginx and PostgreSQL, PSS',
-		pss(descendants([...programs(), 'nginx', 'postgresql'].map(pidOf))), 'most', 100 * 1048576, megabytes);
+		pss(descendants([...executables(), 'nginx', 'postgresql'].map(pidOf))), 'most', 100 * 1048576, megabytes);
+	await until('programs sleep', asleep);
+	figure('all programs asleep, a parent, PSS', pss(ours()) / executables().length, 'most', 2 * 1048576, megabytes);
+	restart({});
 }
 
 // Mixed requests, refusals included; the first ones fill caches.
@@ -58,9 +88,11 @@ async function measureGrowth() {
 			say(`  ${done} of ${count} mixed requests`);
 		}
 	};
-	const processes = ofPrograms(programs());
 
 	await mixed(wanted / 10);
+	// Those that the mixed requests do not call may go to sleep meanwhile.
+	const called = ['kith-users', 'kith-conversations', 'kith-messages', 'kith-memories', 'kith-rest'];
+	const processes = ours().filter(({ name }) => called.includes(name));
 	const before = resident(processes);
 	await mixed(wanted);
 	const after = resident(processes);
@@ -207,7 +239,7 @@ try {
 	await measureCrowd();
 	await measureGrowth();
 	console.log(`${figureTable()}\n\n${costTable([...ofGet, ...ofPost])}\n\n` +
-		`${machine()}. ${ofPrograms(['kith-messages']).length - 1 || 1} processes of messages, ${((users * 20 + 2001) * 50 + 100000).toLocaleString('en')} messages, ` +
+		`${machine()}. ${ours().filter(({ name }) => name === 'kith-messages').length} processes of messages, ${((users * 20 + 2001) * 50 + 100000).toLocaleString('en')} messages, ` +
 		`medians of ${rounds} rounds of ${seconds} s; µs are CPU per request.`);
 	// Who has the fewest processes loses most to strangers: the ratios would be too low.
 	if (median(strangers) > 0.05)

@@ -20,7 +20,7 @@ function stat(pid) {
 	return text && text.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
-// Every process below these, with what it runs.
+// Every process below these and themselves; those of our programs are named after them.
 export function descendants(roots) {
 	const parents = new Map();
 	const found = [];
@@ -33,7 +33,7 @@ export function descendants(roots) {
 	const below = (pid) => roots.includes(pid) || (parents.has(pid) && below(parents.get(pid)));
 	for (const pid of parents.keys())
 		if (below(pid))
-			found.push({ pid, command: read(pid, 'comm')?.trim() });
+			found.push({ pid, name: read(pid, 'cmdline')?.split('\0', 1)[0] });
 	return found;
 }
 
