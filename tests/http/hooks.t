@@ -58,4 +58,11 @@ is count(), '0', 'and nothing is done';
 $k->sql('grant select on public.memories to authenticated');
 is_json call(0), 200, qr/"id":"$memory->{id}"/, 'the same process goes on';
 
+# An embedding is no reason to do without a connection that is warm.
+my $backends = "select string_agg(pid::text, ' ' order by pid) from pg_stat_activity where usename = 'kith_api'";
+my $many = '[' . join(',', map { sprintf '%.17f', $_ / 3000 } 1 .. 1536) . ']';
+my $before = $k->sql($backends);
+is_status $ana->post('/rest/v1/rpc/search_memories', { query_embedding => $many }), 200, 'a large embedding' for 1 .. 40;
+like $k->sql($backends), qr/\b\Q$_\E\b/, 'wears no connection out' for split ' ', $before;
+
 done_testing;
