@@ -42,17 +42,18 @@ endif
 
 # Resources share an executable, and so a parent and most of its memory, but for those that keep secrets of their own
 # or bring libraries that the others do without.  Any other can be had alone too: make build/plain/kith-users.
-# cgi-bin/auth-*.c are parts of auth.
+# cgi-bin/auth-*.c are parts of auth, and so is kith-passwords, which has processes of its own.
 RESOURCES := $(foreach f,$(patsubst cgi-bin/%.c,%,$(wildcard cgi-bin/*.c)),$(if $(findstring -,$f),,$f))
 APART := $(filter auth storage webhooks worker,$(RESOURCES))
-SHARED := $(filter-out $(APART),$(RESOURCES))
+auth_and := passwords
+SHARED := $(filter-out $(APART) $(auth_and),$(RESOURCES))
 PROGRAMS := $(BUILD)/kith-programs $(APART:%=$(BUILD)/kith-%)
 LIB_OBJS := $(patsubst lib/%.c,$(BUILD)/lib/%.o,$(wildcard lib/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(filter-out tests/unit/unit.c,$(wildcard tests/unit/*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZ_SECONDS ?= 60
 
-.PHONY: all unit check bench fuzz install clean help
+.PHONY: all unit check bench bench-search fuzz install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -60,7 +61,7 @@ all: $(PROGRAMS) $(BUILD)/routes.conf
 unit: $(UNIT)
 
 # The resources of an executable, and their objects.
-linked = $(if $(filter programs,$1),$(SHARED),$1)
+linked = $(if $(filter programs,$1),$(SHARED),$1 $($1_and))
 objects = $(foreach r,$(call linked,$1),$(patsubst %.c,$(BUILD)/%.o,cgi-bin/$r.c $(wildcard cgi-bin/$r-*.c)))
 
 .SECONDEXPANSION:
@@ -105,6 +106,9 @@ check:
 bench: all
 	scripts/kith bench
 
+bench-search: all
+	tests/bench/search
+
 # Each target for FUZZ_SECONDS, from its corpus in tests/fuzz/corpus; what it finds on the way stays in build/fuzz.
 fuzz: $(FUZZERS)
 	@for f in $(FUZZERS); do \
@@ -131,6 +135,7 @@ help:
 	@echo 'make unit       unit tests into $(BUILD)/tests'
 	@echo 'make check      every test (scripts/kith test)'
 	@echo 'make bench      speed against pgbench and Fastify'
+	@echo 'make bench-search  speed of semantic search'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make install    into DESTDIR and prefix'
 
