@@ -52,38 +52,23 @@ refresh(struct replay *r)
 	return r->document ? 0 : fail_stored(r, error);
 }
 
-/* True when the patch is one operation that sets the whole document, as jsonb writes it. */
-static bool
-sets_whole(const char *patch)
-{
-	static const char *const beginnings[] = { "[{\"op\": \"add\", \"path\": \"\", ", "[{\"op\": \"replace\", \"path\": \"\", " };
-
-	return !strncmp(patch, beginnings[0], strlen(beginnings[0])) || !strncmp(patch, beginnings[1], strlen(beginnings[1]));
-}
-
-/*
- * Applies the rows of (version, operations), which begin with a checkpoint, from
- * the last one on that sets the whole document.
- */
+/* Applies the rows of (version, operations), which begin with a checkpoint. */
 static struct replay *
 replay(struct kith_request *req, const PGresult *history)
 {
 	struct replay *r = kith_new(req->arena, struct replay);
-	int first = PQntuples(history) - 1;
 
-	while (first && !sets_whole(PQgetvalue(history, first, 1)))
-		first--;
 	r->req = req;
 	r->arena = kith_arena_new(0);
 	kith_arena_later(req->arena, free_replay, r);
-	for (int row = first; row < PQntuples(history); row++) {
+	for (int row = 0; row < PQntuples(history); row++) {
 		size_t n = (size_t)PQgetlength(history, row, 1);
 		struct kith_json_value *patch;
 		const char *error;
 
 		if (r->applied > REFRESH && refresh(r))
 			return NULL;
-		r->applied += n;
+		r->applied += row ? n : 0;
 		patch = kith_json_value_parse(r->arena, PQgetvalue(history, row, 1), n, &error);
 		if (!patch || kith_json_patch_apply(r->arena, &r->document, patch, &error)) {
 			fail_stored(r, error);
@@ -164,6 +149,7 @@ kith_memory_document_difference(struct kith_hook_call *call, const PGresult *con
 	struct kith_arena *arena = call->req->arena;
 	const PGresult *history = results[1];
 	int n = PQntuples(history);
+	struct kith_json_value *document = call->state;
 	struct replay *r;
 	struct kith_buf patch;
 	const char *error;
@@ -176,10 +162,10 @@ kith_memory_document_difference(struct kith_hook_call *call, const PGresult *con
 	if (!r)
 		return -1;
 	kith_buf_init(&patch, arena, 1000);
-	kith_json_diff(&patch, r->document, call->state);
+	kith_json_diff(&patch, r->document, document);
 	kith_buf_printf(out, "{\"after\":%s,\"operations\":", PQgetvalue(history, n - 1, 0));
 	/* A patch of very many operations may have more values than can be read again. */
-	if (bytes_of_patches(history) + patch.len > KITH_MEMORY_PATCHES_MAX ||
+	if (bytes_of_patches(history) + patch.len > KITH_MEMORY_PATCHES + document->size ||
 	    !kith_json_value_parse(arena, patch.s, patch.len, &error))
 		kith_buf_lit(out, "null");
 	else

@@ -12,9 +12,15 @@ struct kith_buf;
 struct kith_hook_call;
 struct kith_sql;
 
-/* Bytes of a document, and of the patches since a checkpoint before it is time for the next one. */
+/* Most bytes of a document. */
 #define KITH_MEMORY_DOCUMENT_MAX ((size_t)4 << 20)
-#define KITH_MEMORY_PATCHES_MAX ((size_t)4 << 20)
+
+/*
+ * Bytes that the patches since a checkpoint may be longer than the document;
+ * then the next checkpoint comes early.  Any version is applied in a few
+ * milliseconds then, also when everything is rewritten each time.
+ */
+#define KITH_MEMORY_PATCHES ((size_t)256 << 10)
 
 /*
  * save_memory(document): locks the user's row and reads what happened since the

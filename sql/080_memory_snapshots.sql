@@ -39,7 +39,8 @@ grant select on public.memory_snapshots to authenticated;
 -- No writing by users, who would leave gaps or patches that do not fit.  No
 -- grant to anon.
 
--- Between checkpoints, most versions; a setting of the database:
+-- Between checkpoints, most versions (one comes earlier where patches pile up);
+-- a setting of the database:
 --     alter database kith set kith.memory_checkpoint_interval = 20;
 create function kith.memory_checkpoint_interval() returns integer
 language sql stable set search_path = ''

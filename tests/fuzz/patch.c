@@ -86,7 +86,8 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	const unsigned char *nul = memchr(data, 0, size);
 	size_t n = nul ? (size_t)(nul - data) : size, rest = nul ? size - n - 1 : 0;
 	/* Of exactly these sizes, so that a byte read too many is seen. */
-	const char *first = kith_strndup(a, (const char *)data, n), *second = kith_strndup(a, (const char *)data + size - rest, rest);
+	const char *first = kith_strndup(a, (const char *)data, n);
+	const char *second = kith_strndup(a, (const char *)data + size - rest, rest);
 	struct kith_json_value *from = parse(a, first, n), *to = parse(a, second, rest);
 	const char *error;
 

@@ -101,8 +101,15 @@ is_deeply [ sort { $a <=> $b } map { document($dora, $_)->json->{n} } 1 .. 20 ],
 # Large documents that have nothing in common: the history stays readable.
 my @large = map { my $n = $_; json({ map { ("$_.$n" => 'x' x 1000) } 100 .. 999 }) } 1 .. 8;
 is_deeply [ grep { save_text($dora, $_)->status != 200 } @large ], [], 'large ones are saved';
-is_deeply [ map { $_->{version} } grep { $_->{is_checkpoint} } @{ versions($dora) } ], [ 1, 25 ], 'a checkpoint comes before there is too much to apply';
+is_deeply [ map { $_->{version} } grep { $_->{is_checkpoint} } @{ versions($dora) } ], [ 1, 22, 24, 26, 28 ], 'a checkpoint comes before there is too much to apply';
 is_deeply [ grep { document($dora, $_ + 20)->body ne $large[ $_ - 1 ] } 1 .. 8 ], [], 'each comes back';
+
+# A history that does not fit together says so, and is not made worse.
+$k->may_answer(500);
+$k->sql("insert into public.memory_snapshots (user_id, version, operations) values ('@{[ $ben->id ]}', 3, '[{\"op\":\"remove\",\"path\":\"/none\"}]')");
+is_json $_, 500, { code => 'XX001', message => 'the history of the memory is damaged', details => undef, hint => undef }, 'damage is told'
+    for document($ben), document($ben, 3), save($ben, {});
+is_text document($ben, 1), 200, '{"b":1}', 'what was before it can be read';
 
 # The queue of what a memory has yet to take in.
 my $ref = uuid;

@@ -100,7 +100,8 @@ write_random(struct kith_buf *out, int depth)
 {
 	static const char *const plain[] = {
 		"null", "true", "false", "0", "-0", "1", "1.0", "10e-1", "-1.5e3", "9007199254740993", "9007199254740993.0",
-		"123456789012345678901234567890", "0.1000", "1e400", "\"\"", "\"a\"", "\"\\u0061\"", "\"~0/~1\"", "\"\\\"\\\\\\n\\u0001\"",
+		"123456789012345678901234567890", "0.1000", "1e400", "\"\"", "\"a\"", "\"\\u0061\"", "\"~0/~1\"",
+		"\"\\\"\\\\\\n\\u0001\"",
 		"\"\xc3\xa9\xf0\x9f\x98\x80\"",
 	};
 	static const char *const names[] = {
@@ -187,8 +188,8 @@ memory(int changed_note, int without_note, const char *mood)
 	kith_buf_init(&out, arena, 0);
 	kith_buf_printf(&out, "{\"mood\":\"%s\",\"parts\":{", mood);
 	for (int i = 0; i < 40; i++)
-		kith_buf_printf(&out, "%s\"part %d\":{\"role\":\"protector\",\"since\":%d,\"about\":\"%0100d\"}", i ? "," : "", i,
-		    1900 + i, i);
+		kith_buf_printf(&out, "%s\"part %d\":{\"role\":\"protector\",\"since\":%d,\"about\":\"%0100d\"}",
+		    i ? "," : "", i, 1900 + i, i);
 	kith_buf_puts(&out, "},\"notes\":[");
 	for (int i = 0; i < 100; i++)
 		if (i != without_note)
@@ -204,7 +205,8 @@ small_changes_are_small_patches(void **state)
 
 	(void)state;
 	assert_in_range(strlen(whole), 20000, 25000);
-	assert_string_equal(diff(whole, memory(-1, -1, "glad")), "[{\"op\":\"replace\",\"path\":\"/mood\",\"value\":\"glad\"}]");
+	assert_string_equal(diff(whole, memory(-1, -1, "glad")),
+	    "[{\"op\":\"replace\",\"path\":\"/mood\",\"value\":\"glad\"}]");
 	assert_string_equal(diff(whole, memory(-1, 50, "calm")), "[{\"op\":\"remove\",\"path\":\"/notes/50\"}]");
 	assert_in_range(strlen(diff(memory(-1, 50, "calm"), whole)), 100, 200);
 	assert_in_range(strlen(diff(whole, memory(7, 50, "glad"))), 100, 300);
