@@ -59,9 +59,10 @@ void kith_db_login(const char *login);
 
 /*
  * Takes in what PostgreSQL sent since the last request: notices that the schema
- * changed, and the end of connections.  Before the catalog is looked at.
+ * changed, and the end of connections.  Before the catalog is looked at.  The
+ * request's peer is looked at by the same system call.
  */
-void kith_db_notices(void);
+void kith_db_notices(struct kith_request *req);
 
 /* Called while there is nothing to do: closes connections that were idle too long. */
 void kith_db_idle(void);

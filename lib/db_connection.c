@@ -85,16 +85,24 @@ ignore_notice(void *arg, const PGresult *result)
  * there is no more: the end of the connection stands behind its last words.
  */
 static void
-read_notices(struct kith_connection *c)
+read_all(struct kith_connection *c)
 {
 	struct pollfd p = { .fd = PQsocket(c->pg), .events = POLLIN };
-	PGnotify *notify;
 
-	while (poll(&p, 1, 0) > 0)
+	do {
 		if (!PQconsumeInput(c->pg) || PQstatus(c->pg) == CONNECTION_BAD) {
 			kith_connection_close(c);
 			return;
 		}
+	} while (poll(&p, 1, 0) > 0);
+}
+
+/* They may also have come with the answer to a statement. */
+static void
+take_notices(struct kith_connection *c)
+{
+	PGnotify *notify;
+
 	while ((notify = PQnotifies(c->pg))) {
 		PQfreemem(notify);
 		kith_catalog_expire();
@@ -368,11 +376,23 @@ kith_connection_forget(struct kith_connection *c, struct kith_statement *s)
 }
 
 void
-kith_db_notices(void)
+kith_db_notices(struct kith_request *req)
 {
-	for (size_t i = 0; i < sizeof(connections) / sizeof(connections[0]); i++)
+	enum { N = sizeof(connections) / sizeof(connections[0]) };
+	struct pollfd p[N + 1] = { [N] = { .fd = req->fd, .events = POLLRDHUP } };
+
+	for (int i = 0; i < N; i++)
+		p[i] = (struct pollfd){ .fd = connections[i]->pg ? PQsocket(connections[i]->pg) : -1, .events = POLLIN };
+	if (poll(p, N + 1, 0) >= 0) {
+		req->left = p[N].revents;
+		req->looked_us = kith_now_us();
+	}
+	for (int i = 0; i < N; i++) {
+		if (p[i].revents)
+			read_all(connections[i]);
 		if (connections[i]->pg)
-			read_notices(connections[i]);
+			take_notices(connections[i]);
+	}
 }
 
 void

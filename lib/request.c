@@ -8,11 +8,15 @@
 #include <sys/random.h>
 
 #include "arena.h"
+#include "clock.h"
 #include "settings.h"
 #include "utf8.h"
 
 /* Most answer headers are longer than a small buffer, few longer than this. */
 #define HEADER_ROOM 512
+
+/* Who was there so long ago is. */
+#define FRESH_US 1000
 
 /* clang-format off */
 static const struct {
@@ -237,5 +241,7 @@ kith_request_abandoned(const struct kith_request *req)
 {
 	struct pollfd peer = { .fd = req->fd, .events = POLLRDHUP };
 
+	if (kith_now_us() - req->looked_us < FRESH_US)
+		return req->left;
 	return req->fd >= 0 && poll(&peer, 1, 0) > 0 && peer.revents & (POLLRDHUP | POLLHUP | POLLERR);
 }

@@ -69,6 +69,8 @@ struct kith_request {
 	void (*write_error)(struct kith_request *req);
 
 	int fd;				/* connection to nginx, -1 in tests */
+	int64_t looked_us;		/* when it was last seen that the peer is there, or has left */
+	bool left;
 	int64_t sent_us;		/* when nginx took it in, CLOCK_REALTIME, microseconds; 0: it does not say */
 	int64_t started_us;		/* CLOCK_MONOTONIC, microseconds */
 	int64_t db_us;			/* time spent waiting for PostgreSQL */
@@ -111,7 +113,8 @@ void kith_reply_header(struct kith_request *req, const char *name, const char *f
 /*
  * True when the peer has closed the connection: then nobody waits for the
  * answer, and a statement not yet sent must not be (a request that nginx gave
- * up on stays in the socket's queue).
+ * up on stays in the socket's queue).  What was seen within the last
+ * millisecond counts.
  */
 bool kith_request_abandoned(const struct kith_request *req);
 

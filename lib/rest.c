@@ -152,7 +152,7 @@ kith_rest_handle(struct kith_request *req, const struct kith_resource *resource)
 		return -1;
 	rest.transaction.search_path = search_path(&rest);
 	rest.transaction.timezone = rest.prefer.timezone;
-	kith_db_notices();
+	kith_db_notices(req);
 	if (!dispatch(&rest))
 		return 0;
 	if (!may_be_outdated(req->error.code))

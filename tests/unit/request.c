@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "clock.h"
 
 static struct kith_request req;
 static char texts[16][256];
@@ -212,6 +213,11 @@ abandoned(void **state)
 	assert_false(kith_request_abandoned(&req));
 	close(pair[1]);
 	assert_true(kith_request_abandoned(&req));
+	/* Just seen: that counts for a while, and no longer. */
+	req.looked_us = kith_now_us();
+	while (!kith_request_abandoned(&req))
+		;
+	assert_true(kith_now_us() - req.looked_us >= 1000);
 	close(pair[0]);
 }
 
