@@ -112,8 +112,14 @@ doctor_instance() {
 		wrong 'the schema is not up to date: kith migrate'
 	[[ $(psql -XqAt -c 'show data_checksums') == on ]] ||
 		wrong 'the cluster has no data checksums: stop it and run pg_checksums --enable'
-	[[ $(psql -XqAt -c "select count(*) from pg_available_extensions where name = 'vector'") != 0 ]] ||
-		note 'pgvector is not installed: vectors are kept in the domain extensions.vector'
+	case $(psql -XqAt <<-'END'
+		select t.typtype, exists (select from pg_available_extensions where name = 'vector')
+		from pg_type t where t.oid = 'extensions.vector'::regtype
+		END
+	) in
+	d\|f) note 'pgvector is not installed: vectors are kept in the domain extensions.vector' ;;
+	d\|t) note 'vectors are kept in the domain extensions.vector, but pgvector is there: kith pgvector' ;;
+	esac
 	setting=$(psql -XqAt <<-'END'
 		select string_agg(c.oid::regclass::text, ', ') from pg_class c
 		where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relrowsecurity
