@@ -54,7 +54,12 @@ static const struct kith_route gate_routes[] = {
 };
 static const struct kith_route other_routes[] = { { KITH_GET, "/name", whose }, { 0 } };
 static const struct kith_resource gate = { .name = "gate", .mount = "/gate/v1", .routes = gate_routes };
-static const struct kith_resource other = { .name = "other", .mount = "/other", .routes = other_routes, .processes = 1 };
+static const struct kith_resource other = {
+	.name = "other",
+	.mount = "/other",
+	.routes = other_routes,
+	.processes = 1,
+};
 static const struct kith_resource *const both[] = { &gate, &other, NULL };
 static const struct kith_resource *const one[] = { &gate, NULL };
 
@@ -227,7 +232,8 @@ by_route(void **state)
 	answers("GET", "/gate/v1/hello/you", "200 OK", "Content-Type: text/plain\r\n", "hello you GET");
 	answers("HEAD", "/gate/v1/hello/you", "200 OK", NULL, "");
 	answers("OPTIONS", "/gate/v1/hello/you", "200 OK", "Access-Control-Allow-Methods: ", "");
-	assert_non_null(strstr(ask("kith-gate.sock", "POST", "/gate/v1/hello/a/b?x=y", " body"), "\r\n\r\nhello a/b POST body"));
+	assert_non_null(strstr(ask("kith-gate.sock", "POST", "/gate/v1/hello/a/b?x=y", " body"),
+	    "\r\n\r\nhello a/b POST body"));
 	answers("DELETE", "/gate/v1/hello/you", "405 Method Not Allowed", "Allow: GET, HEAD, POST, OPTIONS\r\n",
 	    "{\"code\":\"KITH405\",\"details\":null,\"hint\":null,\"message\":\"the method is not allowed\"}");
 	answers("GET", "/gate/v1/hell", "404 Not Found", NULL,
