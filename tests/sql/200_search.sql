@@ -50,5 +50,9 @@ select is(array(select a.attname::text from pg_attribute a where a.attrelid = ('
     found || ' has the columns of ' || source)
 from (values ('memory_match', 'memories', 2), ('chunk_match', 'chunks', 1)) as t (found, source, extra);
 
+-- Half the time of a search would go into fetching what does not lie in the row.
+select ok(reloptions @> '{toast_tuple_target=8160}', oid::regclass || ' keeps its embeddings in the row')
+from pg_class where oid in ('public.memories'::regclass, 'public.chunks'::regclass);
+
 select finish();
 rollback;
