@@ -203,17 +203,21 @@ kith_strdup(struct kith_arena *a, const char *s)
 char *
 kith_vformat(struct kith_arena *a, const char *format, va_list args)
 {
+	char few[128];	/* most texts are short: these are printed once */
 	va_list again;
 	char *text;
 	int n;
 
 	va_copy(again, args);
-	n = vsnprintf(NULL, 0, format, again);
+	n = vsnprintf(few, sizeof(few), format, again);
 	va_end(again);
 	if (n < 0)
 		exhausted(a);
 	text = take(a, (size_t)n + 1);
-	vsnprintf(text, (size_t)n + 1, format, args);
+	if ((size_t)n < sizeof(few))
+		memcpy(text, few, (size_t)n + 1);
+	else
+		vsnprintf(text, (size_t)n + 1, format, args);
 	return text;
 }
 
