@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { anonKey, pidOf, programs, sql, token, url, userId } from './instance.js';
+import { anonKey, executables, pidOf, sql, token, url, userId } from './instance.js';
 import { descendants, pss } from './processes.js';
 import { figure, figureTable, machine, median, megabytes, missed } from './report.js';
 
@@ -73,7 +73,7 @@ for (const run of memories) {
 	for (const query of run.list)
 		run.best.push((await search(run.user, query, '?select=id')).ids.slice(0, 10).join('\n'));
 }
-const memory = pss(descendants(programs().map(pidOf)));
+const memory = pss(descendants(executables().map(pidOf)));
 
 for (const { user, size, list, times, whole, best } of memories) {
 	say(`searching ${size} in SQL alone`);
