@@ -131,6 +131,22 @@ text_is_copied(void **state)
 	kith_arena_free(a);
 }
 
+static void
+formatted(void **state)
+{
+	struct kith_arena *a = kith_arena_new(0);
+
+	(void)state;
+	for (int n = 0; n < 300; n++) {
+		const char *text = kith_format(a, "%0*d%s", n + 1, 7, "!");
+
+		assert_int_equal(strlen(text), n + 2);
+		assert_int_equal(strspn(text, "0"), n);
+		assert_string_equal(text + n, "7!");
+	}
+	kith_arena_free(a);
+}
+
 int
 main(void)
 {
@@ -141,6 +157,7 @@ main(void)
 		unit_that("overflowing sizes end in the die routine", overflowing_sizes_end_in_the_die_routine),
 		unit_that("buffers grow and stay terminated", buffers_grow_and_stay_terminated),
 		unit_that("text is copied", text_is_copied),
+		unit_that("a formatted text is whole, however long", formatted),
 	};
 
 	return unit_run(tests);
