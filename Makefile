@@ -42,10 +42,11 @@ endif
 
 # Resources share an executable, and so a parent and most of its memory, but for those that keep secrets of their own
 # or bring libraries that the others do without.  Any other can be had alone too: make build/plain/kith-users.
-# cgi-bin/auth-*.c are parts of auth.
+# cgi-bin/auth-*.c are parts of auth, and so is kith-passwords, which has processes of its own.
 RESOURCES := $(foreach f,$(patsubst cgi-bin/%.c,%,$(wildcard cgi-bin/*.c)),$(if $(findstring -,$f),,$f))
 APART := $(filter auth storage webhooks worker,$(RESOURCES))
-SHARED := $(filter-out $(APART),$(RESOURCES))
+auth_and := passwords
+SHARED := $(filter-out $(APART) $(auth_and),$(RESOURCES))
 PROGRAMS := $(BUILD)/kith-programs $(APART:%=$(BUILD)/kith-%)
 LIB_OBJS := $(patsubst lib/%.c,$(BUILD)/lib/%.o,$(wildcard lib/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(filter-out tests/unit/unit.c,$(wildcard tests/unit/*.c)))
@@ -60,7 +61,7 @@ all: $(PROGRAMS) $(BUILD)/routes.conf
 unit: $(UNIT)
 
 # The resources of an executable, and their objects.
-linked = $(if $(filter programs,$1),$(SHARED),$1)
+linked = $(if $(filter programs,$1),$(SHARED),$1 $($1_and))
 objects = $(foreach r,$(call linked,$1),$(patsubst %.c,$(BUILD)/%.o,cgi-bin/$r.c $(wildcard cgi-bin/$r-*.c)))
 
 .SECONDEXPANSION:

@@ -89,11 +89,15 @@ int
 auth_sign_in_with_password(struct kith_request *req)
 {
 	const struct kith_json *body = auth_body(req);
-	const char *email, *password;
+	const char *email, *phone, *password;
 
-	if (!body || !(email = auth_email(req, body, "email")))
+	if (!body || auth_text(req, body, "email", &email) || auth_text(req, body, "phone", &phone) ||
+	    auth_text(req, body, "password", &password))
 		return -1;
-	password = kith_json_string(body, "password");
+	if (!email && phone)
+		return kith_fail(req, 400, "phone_provider_disabled", "Phone logins are disabled");
+	if (!(email = auth_email(req, body, "email")))
+		return -1;
 	/* No stored password is as long. */
 	if (!password || !*password || strlen(password) > KITH_PASSWORD_MAX)
 		return kith_fail(req, 400, "invalid_credentials", "Invalid login credentials");

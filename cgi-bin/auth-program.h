@@ -2,7 +2,7 @@
  * What the parts of the auth program share.  Contract: authentication, part B.
  *
  * A handler checks the body, does what takes long or needs a secret, and calls
- * one function of sql/24*_auth_*.sql for everything that must happen as a whole.
+ * one function of sql/2??_auth_*.sql for everything that must happen as a whole.
  */
 #ifndef AUTH_PROGRAM_H
 #define AUTH_PROGRAM_H
@@ -14,6 +14,7 @@
 #include "auth.h"
 #include "json.h"
 #include "request.h"
+#include "resource.h"
 #include "sql.h"
 
 /* --- requests (auth-request.c) --- */
@@ -30,8 +31,17 @@ int auth_identify(struct kith_request *req, enum auth_caller who);
 /* The body, an object; nothing counts as {}.  NULL with 400 bad_json. */
 const struct kith_json *auth_body(struct kith_request *req);
 
+/*
+ * Text in a member of the body: *text, NULL when it is absent or null.  -1 with
+ * 400 validation_failed when it is anything else.
+ */
+int auth_text(struct kith_request *req, const struct kith_json *body, const char *member, const char **text);
+
 /* A parameter of the query, decoded; NULL when absent, or not decodable. */
 const char *auth_query(struct kith_request *req, const char *name);
+
+/* Whether a parameter was sent as this very text, with nothing encoded. */
+bool auth_query_is(struct kith_request *req, const char *name, const char *text);
 
 /*
  * The address in a member of the body, in lower case.  NULL with 400
@@ -55,7 +65,8 @@ struct auth_limit {
 };
 
 /*
- * Counts one try for each limit, whatever becomes of it.  0, or -1 with status
+ * Counts one try for each limit, whatever becomes of it; those of the client's
+ * address only where KITH_AUTH_IP_LIMITS is on.  0, or -1 with status
  * and code (429 over_request_rate_limit, 503 where a client would otherwise
  * lose its session) and Retry-After when one is exceeded.
  */
@@ -103,6 +114,14 @@ int auth_answer_session(struct kith_request *req, const PGresult *result);
 /* Answers with the JSON that is the last column; -1 when result is NULL. */
 int auth_answer_json(struct kith_request *req, const PGresult *result);
 
+struct auth_tokens {
+	const char *access, *refresh;
+	int64_t expires;	/* when the access token does */
+};
+
+/* The two tokens of a session that a SQL function made; -1 with the error set. */
+int auth_make_tokens(struct kith_request *req, const PGresult *result, struct auth_tokens *tokens);
+
 /* --- passwords (auth-passwords.c) --- */
 
 /*
@@ -119,13 +138,68 @@ int auth_may_hash(struct kith_request *req);
 
 /* --- one-time links (auth-links.c) --- */
 
+/* What the token of a link begins with whose session an app will fetch by a code (PKCE). */
+#define AUTH_FLOW_PREFIX "pkce_"
+
+/* A one-time token: what whoever reads an address may do by a link, or by a code. */
+struct auth_link {
+	const char *type;	/* signup, invite, magiclink, recovery, email_change_new, email_change_current, reauthentication */
+	const char *kind;	/* auth.one_time_token_type */
+	const char *email;	/* who can read it */
+	const char *old_email, *new_email;	/* of a change; else NULL */
+	const char *token;	/* of the link */
+	const char *code;	/* to be typed */
+	const char *url;	/* NULL for what is a code only */
+	const char *redirect;	/* where the link ends */
+	const char *challenge, *challenge_method;	/* of the app that waits for it; NULL when none does */
+	const char *method;	/* how that app has signed in */
+};
+
+/* Makes one; body is asked for a challenge (PKCE) and redirect_to.  -1 with 400 validation_failed. */
+int auth_make_link(struct kith_request *req, struct auth_link *link, const struct kith_json *body, const char *type,
+    const char *email);
+
 /*
- * A one-time token with its mail, as kith.send_link() wants it: for what
- * GET /verify calls type, with a template of cgi-bin/mail/.
+ * The token as kith.send_link() wants it, with a mail made by a template of
+ * cgi-bin/mail/; without one when template is NULL.
  */
-const char *auth_link(struct kith_request *req, const char *type, const char *template, const char *email);
+const char *auth_link_json(struct kith_request *req, const struct auth_link *link, const char *template);
+
+/* Both in one; NULL with the error set. */
+const char *auth_link(struct kith_request *req, const struct kith_json *body, const char *type, const char *template,
+    const char *email);
+
+/* HMAC of a code for auth.one_time_tokens.code_hash; kind is its token_type. */
+const char *auth_code_mac(struct kith_arena *a, const char *kind, const char *email, const char *code);
+
+/* Where a link may end: redirect_to of the query, or of the body, when it is allowed; else the app. */
+const char *auth_redirect(struct kith_request *req, const struct kith_json *body);
+
+/* 0 when mail can be sent; -1 with 422 email_provider_disabled. */
+int auth_needs_mail(struct kith_request *req);
+
+/* Counts a mail to an address, whoever has it; -1 with 422 as above, or 429 over_email_send_rate_limit. */
+int auth_mail_limit(struct kith_request *req, const char *email);
+
+/* The mails that a change of the caller's address needs; *links NULL when it is made at once. */
+int auth_email_change(struct kith_request *req, const struct kith_json *body, const char *email, const char **links);
+
+/* 0 when the caller may change the password; -1 with 400 reauthentication_needed or 422 reauthentication_not_valid. */
+int auth_check_nonce(struct kith_request *req, const struct kith_json *body);
+
+/* Appends text to a URL; all but letters, digits and -._~ is encoded. */
+void auth_encode(struct kith_buf *out, const char *text);
+
+/* Appends a member to an object that is being written; nothing when value is NULL. */
+void auth_member(struct kith_buf *out, const char *name, const char *value);
+
+/* Answers {}; -1 when result is NULL. */
+int auth_answer_nothing(struct kith_request *req, const PGresult *result);
 
 /* --- handlers --- */
+
+/* Of kith-auth and kith-passwords. */
+extern const struct kith_route auth_routes[];
 
 int auth_signup(struct kith_request *req);
 int auth_token(struct kith_request *req);
@@ -133,6 +207,17 @@ int auth_sign_in_with_password(struct kith_request *req);
 int auth_logout(struct kith_request *req);
 int auth_get_user(struct kith_request *req);
 int auth_put_user(struct kith_request *req);
+int auth_recover(struct kith_request *req);
+int auth_otp(struct kith_request *req);
+int auth_resend(struct kith_request *req);
+int auth_verify(struct kith_request *req);
+int auth_exchange_code(struct kith_request *req);
+int auth_reauthenticate(struct kith_request *req);
+int auth_invite(struct kith_request *req);
+int auth_generate_link(struct kith_request *req);
+int auth_admin_users(struct kith_request *req);
+int auth_admin_user(struct kith_request *req);
+int auth_authorize(struct kith_request *req);
 int auth_settings(struct kith_request *req);
 int auth_health(struct kith_request *req);
 

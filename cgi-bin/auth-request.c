@@ -6,6 +6,7 @@
 #include "arena.h"
 #include "db.h"
 #include "settings.h"
+#include "utf8.h"
 
 #define API_VERSION "2024-01-01"
 #define EMAIL_MAX 255
@@ -20,7 +21,7 @@ auth_identify(struct kith_request *req, enum auth_caller who)
 
 	if (kith_auth_identify(req)) {
 		/* A key that is missing, or a server that cannot check, is nothing about the token. */
-		if (req->error.status != 401 || !strcmp(req->error.code, "PGRST302"))
+		if (req->error.status >= 500 || !strcmp(req->error.code, "PGRST302"))
 			return -1;
 		req->error.status = who == AUTH_ANYBODY ? 401 : 403;
 		req->error.code = "bad_jwt";
@@ -49,19 +50,54 @@ auth_body(struct kith_request *req)
 	return NULL;
 }
 
-const char *
-auth_query(struct kith_request *req, const char *name)
+int
+auth_text(struct kith_request *req, const struct kith_json *body, const char *name, const char **text)
 {
-	size_t n = strlen(name);
+	const struct kith_json *value = kith_json_get(body, name);
+
+	*text = NULL;
+	if (!value || value->type == KITH_JSON_NULL)
+		return 0;
+	if (value->type != KITH_JSON_STRING)
+		return kith_fail(req, 400, "validation_failed", "%s must be a string", name);
+	*text = value->text;
+	return 0;
+}
+
+/* The parameter's value as it was sent, n bytes; NULL when there is none. */
+static const char *
+find_query(const struct kith_request *req, const char *name, size_t *n)
+{
+	size_t before = strlen(name);
 
 	for (const char *s = req->query; *s; s += *s == '&') {
 		size_t length = strcspn(s, "&");
 
-		if (length > n && !strncmp(s, name, n) && s[n] == '=')
-			return kith_request_decode(req, s + n + 1, length - n - 1, true, name);
+		if (length > before && !strncmp(s, name, before) && s[before] == '=') {
+			*n = length - before - 1;
+			return s + before + 1;
+		}
 		s += length;
 	}
 	return NULL;
+}
+
+const char *
+auth_query(struct kith_request *req, const char *name)
+{
+	size_t n;
+	const char *value = find_query(req, name, &n);
+
+	return value ? kith_request_decode(req, value, n, true, name) : NULL;
+}
+
+bool
+auth_query_is(struct kith_request *req, const char *name, const char *text)
+{
+	size_t n;
+	const char *value = find_query(req, name, &n);
+
+	return value && n == strlen(text) && !strncmp(value, text, n);
 }
 
 static bool
@@ -94,19 +130,25 @@ auth_email(struct kith_request *req, const struct kith_json *body, const char *m
 	return email;
 }
 
+static bool
+is_address(const char *text)
+{
+	struct in6_addr address;
+
+	return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
+}
+
 /* Whose requests those of the service are made for: a server of the app asks for all of its users. */
 static const char *
 asked_for(struct kith_request *req)
 {
 	const char *forwarded = kith_request_header(req, "x-forwarded-for");
-	struct in6_addr address;
 	const char *first;
 
 	if (!forwarded || !req->identity || req->identity->role != KITH_SERVICE)
 		return req->remote_addr;
 	first = kith_strndup(req->arena, forwarded, strcspn(forwarded, ", "));
-	return inet_pton(AF_INET, first, &address) == 1 || inet_pton(AF_INET6, first, &address) == 1 ? first :
-	    req->remote_addr;
+	return is_address(first) ? first : req->remote_addr;
 }
 
 const char *
@@ -116,7 +158,7 @@ auth_client(struct kith_request *req)
 	char text[INET6_ADDRSTRLEN];
 	struct in6_addr network;
 
-	if (inet_pton(AF_INET6, address, &network) != 1)
+	if (inet_pton(AF_INET6, address, &network) != 1 || IN6_IS_ADDR_V4MAPPED(&network))
 		return address;
 	memset(network.s6_addr + 8, 0, 8);
 	return kith_strdup(req->arena, inet_ntop(AF_INET6, &network, text, sizeof(text)));
@@ -125,8 +167,12 @@ auth_client(struct kith_request *req)
 static void
 member(struct kith_buf *out, const char *name, const char *value, size_t max)
 {
-	size_t n = value ? strlen(value) : 0;
+	size_t n;
 
+	/* A header may hold any bytes. */
+	if (value && !kith_utf8_valid(value, strlen(value)))
+		value = NULL;
+	n = value ? strlen(value) : 0;
 	if (n > max)
 		for (n = max; n && (value[n] & 0xc0) == 0x80; n--)
 			;
@@ -140,11 +186,12 @@ member(struct kith_buf *out, const char *name, const char *value, size_t max)
 const char *
 auth_context(struct kith_request *req)
 {
+	const char *ip = asked_for(req);
 	struct kith_buf out;
 
 	kith_buf_init(&out, req->arena, 0);
 	kith_buf_putc(&out, '{');
-	member(&out, "ip", asked_for(req), INET6_ADDRSTRLEN);
+	member(&out, "ip", is_address(ip) ? ip : NULL, INET6_ADDRSTRLEN);
 	member(&out, "user_agent", kith_request_header(req, "user-agent"), AGENT_MAX);
 	member(&out, "issuer", kith_settings.issuer, SIZE_MAX);
 	member(&out, "key", kith_format(req->arena, "k1.%s", auth_random(req->arena, KEY_BYTES)), SIZE_MAX);
@@ -160,6 +207,8 @@ refuse_for(struct kith_request *req, const PGresult *result, int status, const c
 	if (!strcmp(wait, "0"))
 		return 0;
 	kith_reply_header(req, "Retry-After", "%s", wait);
+	if (!strcmp(code, "over_email_send_rate_limit"))
+		return kith_fail(req, status, code, "For security purposes, you can only request this after %s seconds.", wait);
 	return kith_fail(req, status, code, "Request rate limit reached");
 }
 
@@ -181,6 +230,7 @@ auth_call_function(struct kith_request *req, const char *begin, const char *cons
 static int
 check_limits(struct kith_request *req, const struct auth_limit *limits, int n, bool count, int status, const char *code)
 {
+	const char *client = auth_client(req);
 	struct kith_buf keys, maxima, seconds;
 	const PGresult *result;
 
@@ -188,13 +238,18 @@ check_limits(struct kith_request *req, const struct auth_limit *limits, int n, b
 	kith_buf_init(&maxima, req->arena, 0);
 	kith_buf_init(&seconds, req->arena, 0);
 	for (int i = 0; i < n; i++) {
-		const char *before = i ? "," : "{";
+		const char *before = keys.len ? "," : "{";
+
+		if (!kith_settings.auth_ip_limits && !strcmp(limits[i].who, client))
+			continue;
 
 		/* A MAC: neither addresses nor whoever uses them can be read from a dump. */
 		kith_buf_printf(&keys, "%s\"%s %s\"", before, limits[i].what, auth_mac(req->arena, "limit", limits[i].who));
 		kith_buf_printf(&maxima, "%s%d", before, limits[i].maximum);
 		kith_buf_printf(&seconds, "%s%d", before, limits[i].seconds);
 	}
+	if (!keys.len)
+		return 0;
 	kith_buf_putc(&keys, '}');
 	kith_buf_putc(&maxima, '}');
 	kith_buf_putc(&seconds, '}');
@@ -220,22 +275,31 @@ is_sqlstate(const char *code)
 	return strspn(code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 && !code[5];
 }
 
+/* As the codes of the SDKs are written: "user_banned". */
+static bool
+is_word(const char *text)
+{
+	return text && *text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyz_")];
+}
+
 /*
  * What PostgreSQL refused becomes what the SDKs know.  kith.refuse() brings its
- * code as the detail; a trigger of the app's own tells its users why; a wait
- * that is over may be tried again.
+ * code as the detail; a trigger of the app's own tells its users why; what
+ * cannot be a value (22, 54) came from the caller; a wait that is over may be
+ * tried again.
  */
 static void
 translate(struct kith_error *e)
 {
 	static const char *const passing[] = { "55P03", "40001", "40P01", "57014", "53300" };
 
-	if (!strncmp(e->code, "PT", 2) && e->details) {
-		e->code = e->details;
-		e->details = NULL;
+	if (!strncmp(e->code, "PT", 2)) {
+		if (is_word(e->details))
+			e->code = e->details;
 		return;
 	}
-	if (!strcmp(e->code, "P0001")) {
+	if (!strcmp(e->code, "P0001") || !strcmp(e->code, "PGRST100") ||
+	    (is_sqlstate(e->code) && (!strncmp(e->code, "22", 2) || !strncmp(e->code, "54", 2)))) {
 		e->status = 400;
 		e->code = "validation_failed";
 		return;
@@ -257,11 +321,22 @@ translate(struct kith_error *e)
 	}
 }
 
+/* Whether the caller's version of the API, a day, is ours or a later one. */
+static bool
+is_dated(const char *version)
+{
+	static const char form[] = "dddd-dd-dd";
+
+	for (size_t i = 0; version && i < sizeof(form); i++)
+		if (form[i] == 'd' ? version[i] < '0' || version[i] > '9' : version[i] != form[i])
+			return false;
+	return version && strcmp(version, API_VERSION) >= 0;
+}
+
 void
 auth_write_error(struct kith_request *req)
 {
-	const char *version = kith_request_header(req, "x-supabase-api-version");
-	bool dated = version && strcmp(version, API_VERSION) >= 0;
+	bool dated = is_dated(kith_request_header(req, "x-supabase-api-version"));
 	struct kith_buf *body = &req->reply.body;
 	struct kith_error *e = &req->error;
 

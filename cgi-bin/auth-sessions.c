@@ -88,12 +88,26 @@ refuse_session(struct kith_request *req, const char *failure)
 }
 
 int
+auth_make_tokens(struct kith_request *req, const PGresult *result, struct auth_tokens *tokens)
+{
+	const char *claims = value(result, "claims");
+	const struct kith_json *parsed = kith_json_parse(req->arena, claims, strlen(claims), NULL);
+
+	tokens->access = kith_sign(req, claims);
+	tokens->refresh = refresh_token(req, result);
+	if (!tokens->access)
+		return -1;
+	if (!tokens->refresh || kith_json_integer(parsed, "exp", &tokens->expires) != 1)
+		return kith_fail(req, 500, "unexpected_failure", "the session's key cannot be used");
+	return 0;
+}
+
+int
 auth_answer_session(struct kith_request *req, const PGresult *result)
 {
 	struct kith_buf *body = &req->reply.body;
-	const char *claims, *token, *refresh, *user;
-	const struct kith_json *parsed;
-	int64_t expires = 0;
+	struct auth_tokens tokens;
+	const char *user;
 
 	if (!result)
 		return -1;
@@ -102,17 +116,12 @@ auth_answer_session(struct kith_request *req, const PGresult *result)
 	user = value(result, "user_json");
 	if (!value(result, "session_id"))
 		return auth_answer_json(req, result);
-	claims = value(result, "claims");
-	parsed = kith_json_parse(req->arena, claims, strlen(claims), NULL);
-	token = kith_sign(req, claims);
-	refresh = refresh_token(req, result);
-	if (!token)
+	if (auth_make_tokens(req, result, &tokens))
 		return -1;
-	if (!refresh || kith_json_integer(parsed, "exp", &expires) != 1)
-		return kith_fail(req, 500, "unexpected_failure", "the session's key cannot be used");
 	begin_json(req);
 	kith_buf_printf(body, "{\"access_token\":\"%s\",\"token_type\":\"bearer\",\"expires_in\":%ld,\"expires_at\":%lld,"
-	    "\"refresh_token\":\"%s\",\"user\":", token, kith_settings.jwt_expiry, (long long)expires, refresh);
+	    "\"refresh_token\":\"%s\",\"user\":", tokens.access, kith_settings.jwt_expiry, (long long)tokens.expires,
+	    tokens.refresh);
 	kith_buf_puts(body, user);
 	kith_buf_putc(body, '}');
 	return 0;
@@ -139,7 +148,8 @@ sign_up(struct kith_request *req, const struct kith_json *body)
 	if (!(email = auth_email(req, body, "email")) || !(password = auth_new_password(req, body)) ||
 	    auth_limit(req, &limit, 1, 429, "over_request_rate_limit") || auth_may_hash(req))
 		return -1;
-	if (!kith_settings.autoconfirm && !(link = auth_link(req, "signup", "confirmation", email)))
+	if (!kith_settings.autoconfirm &&
+	    (!(link = auth_link(req, body, "signup", "confirmation", email)) || auth_mail_limit(req, email)))
 		return -1;
 	/* Also for an address that is taken: the time must not tell. */
 	if (!(hash = auth_hash(req, password)))
@@ -152,14 +162,18 @@ int
 auth_signup(struct kith_request *req)
 {
 	const struct kith_json *body;
+	const char *email, *phone;
 
-	if (auth_identify(req, AUTH_ANYBODY) || !(body = auth_body(req)))
+	if (auth_identify(req, AUTH_ANYBODY) || !(body = auth_body(req)) || auth_text(req, body, "email", &email) ||
+	    auth_text(req, body, "phone", &phone))
 		return -1;
 	if (kith_settings.disable_signup)
 		return kith_fail(req, 422, "signup_disabled", "Signups not allowed for this instance");
-	if (!kith_json_string(body, "email") && !kith_json_string(body, "phone"))
-		return sign_up_guest(req);
-	return sign_up(req, body);
+	if (email)
+		return sign_up(req, body);
+	if (phone && *phone)
+		return kith_fail(req, 400, "phone_provider_disabled", "Phone signups are disabled");
+	return sign_up_guest(req);
 }
 
 /* 0 when the token was signed with its session's key. */
@@ -226,13 +240,14 @@ auth_token(struct kith_request *req)
 	} grants[] = {
 		{ "password", auth_sign_in_with_password },
 		{ "refresh_token", sign_in_with_refresh_token },
+		{ "pkce", auth_exchange_code },
 	};
-	const char *grant = auth_query(req, "grant_type");
 
 	if (auth_identify(req, AUTH_ANYBODY))
 		return -1;
-	for (size_t i = 0; grant && i < sizeof(grants) / sizeof(grants[0]); i++)
-		if (!strcmp(grant, grants[i].grant))
+	/* As it was sent: nginx, which chooses the processes by it, decodes nothing either. */
+	for (size_t i = 0; i < sizeof(grants) / sizeof(grants[0]); i++)
+		if (auth_query_is(req, "grant_type", grants[i].grant))
 			return grants[i].handle(req);
 	return kith_fail(req, 400, "unsupported_grant_type", "unsupported_grant_type");
 }

@@ -22,7 +22,7 @@ change_password(struct kith_request *req, const struct kith_json *body, const ch
 	const char *password = auth_new_password(req, body);
 	const PGresult *result;
 
-	if (!password || auth_may_hash(req))
+	if (!password || auth_check_nonce(req, body) || auth_may_hash(req))
 		return -1;
 	result = auth_call(req, "own_password", req->identity->subject, req->identity->session);
 	if (!result)
@@ -37,18 +37,21 @@ int
 auth_put_user(struct kith_request *req)
 {
 	const struct kith_json *body;
-	const char *hash = NULL, *email = NULL;
+	const char *hash = NULL, *email, *password, *links = NULL;
 
-	if (auth_identify(req, AUTH_USER) || !(body = auth_body(req)))
+	if (auth_identify(req, AUTH_USER) || !(body = auth_body(req)) || auth_text(req, body, "email", &email) ||
+	    auth_text(req, body, "password", &password))
 		return -1;
 	if (kith_json_get(body, "app_metadata"))
 		return kith_fail(req, 403, "not_admin", "Updating app_metadata requires admin privileges");
-	if (kith_json_string(body, "email") && !(email = auth_email(req, body, "email")))
+	if (email && !(email = auth_email(req, body, "email")))
 		return -1;
-	if (kith_json_string(body, "password") && change_password(req, body, &hash))
+	if (password && change_password(req, body, &hash))
+		return -1;
+	if (email && auth_email_change(req, body, email, &links))
 		return -1;
 	return auth_answer_json(req, auth_call(req, "update_user", req->identity->subject, req->identity->session, req->body,
-	    email, hash, kith_settings.autoconfirm ? "true" : "false"));
+	    email, hash, links ? "false" : "true", links));
 }
 
 static const char *

@@ -26,12 +26,14 @@ struct kith_resource {
 	const char *functions[KITH_RESOURCE_MAX];	/* names below /rest/v1/rpc/ */
 	const struct kith_hook *hooks;		/* functions that need C before they run; ends with a null name */
 	const char *mount;			/* where its routes start: "/auth/v1"; no other program's */
+	bool beside;				/* shares the mount of another: nginx's NAME-map.conf says what it gets */
 	const struct kith_route *routes;	/* the first that fits counts; ends with a null path */
 	const char *login;			/* of kith_db_call(); NULL when it makes none */
 	int (*init)(void);			/* at start, in the parent; -1 after a line on stderr; NULL: nothing to do */
 	void (*write_error)(struct kith_request *req);	/* see struct kith_request; NULL: as PostgREST does */
 	bool fallback;				/* serves every name that no other program does */
 	int processes;				/* unless KITH_PROCESSES is set; 0: two */
+	int nice;				/* how far its processes stand back behind others, as nice(2) counts it */
 };
 
 /*

@@ -1,5 +1,6 @@
 #include "resource.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,11 +29,12 @@
 /* The executable, with all that is linked into it. */
 static struct kith_supervised *programs;
 static int nprograms;
+static bool related;	/* all are parts of the first one */
 
 static const char *
 own_name(void)
 {
-	return nprograms == 1 ? programs[0].name : "kith-programs";
+	return related ? programs[0].name : "kith-programs";
 }
 
 static void
@@ -49,7 +51,7 @@ print_routes(const struct kith_resource *const *resources)
 		print_names(i, "table", resources[i]->tables);
 		print_names(i, "function", resources[i]->functions);
 		if (resources[i]->mount)
-			printf("%s mount %s\n", programs[i].name, resources[i]->mount);
+			printf("%s %s %s\n", programs[i].name, resources[i]->beside ? "beside" : "mount", resources[i]->mount);
 		if (resources[i]->fallback)
 			printf("%s fallback\n", programs[i].name);
 	}
@@ -147,6 +149,8 @@ serve(const struct kith_resource *resource, const struct kith_supervised *progra
 {
 	rename_process(program->name, argc, argv);
 	kith_log_init(program->name);
+	if (resource->nice && nice(resource->nice) == -1)
+		kith_log(KITH_LOG_WARNING, "cannot stand back: %s", strerror(errno));
 	/* Keys may have been withdrawn since the parent read them. */
 	if (kith_auth_init())
 		return EX_CONFIG;
@@ -200,6 +204,7 @@ name_programs(const struct kith_resource *const *resources)
 	while (resources[n])
 		n++;
 	programs = calloc((size_t)n, sizeof(*programs));
+	related = n == 1 || resources[1]->beside;
 	for (; programs && nprograms < n; nprograms++) {
 		char *name;
 

@@ -21,6 +21,7 @@ struct kith_settings kith_settings = {
 	.prepared_statements = true,
 	.idle_disconnect = 60,
 	.jwt_expiry = 3600,
+	.auth_ip_limits = true,
 	.password_min_length = 6,
 	.password_method = "$2b$",
 	.idle_stop = 300,
@@ -56,6 +57,7 @@ static const struct {
 	{ "KITH_AUTOCONFIRM",         &kith_settings.autoconfirm },
 	{ "KITH_DISABLE_SIGNUP",      &kith_settings.disable_signup },
 	{ "KITH_ANONYMOUS_SIGN_INS",  &kith_settings.anonymous_sign_ins },
+	{ "KITH_AUTH_IP_LIMITS",      &kith_settings.auth_ip_limits },
 };
 
 static const struct {

@@ -17,6 +17,7 @@ struct kith_settings {
 	bool autoconfirm;		/* KITH_AUTOCONFIRM: an address need not be proved */
 	bool disable_signup;		/* KITH_DISABLE_SIGNUP */
 	bool anonymous_sign_ins;	/* KITH_ANONYMOUS_SIGN_INS */
+	bool auth_ip_limits;		/* KITH_AUTH_IP_LIMITS: how often one IP address may try something */
 	long jwt_expiry;		/* KITH_JWT_EXPIRY: seconds that an access token lives */
 	long password_min_length;	/* KITH_PASSWORD_MIN_LENGTH: bytes */
 	const char *password_method;	/* KITH_PASSWORD_HASH: "$2b$" for bcrypt, "$y$" for yescrypt */

@@ -31,9 +31,19 @@ comment on column kith.rate_limits.ends_at is 'When the window ends and counting
 alter table kith.rate_limits enable row level security, force row level security;
 grant select, insert, update, delete on kith.rate_limits to kith_auth;
 
+-- Whoever counts also sweeps a little: more than they add, so windows that ended
+-- do not pile up.
 create function kith.hit(keys text[], maxima integer[], seconds integer[]) returns integer
 language sql volatile set search_path = ''
 as $$
+    delete from kith.rate_limits r
+    where r.key in (
+        select o.key from kith.rate_limits o
+        where o.ends_at < pg_catalog.now() and o.key <> all (keys)
+        order by o.ends_at
+        limit 10
+        for update skip locked
+    );
     with counted as (
         insert into kith.rate_limits as r (key, ends_at)
         select t.key, pg_catalog.now() + pg_catalog.make_interval(secs => t.seconds)
@@ -412,6 +422,9 @@ begin
     elsif u.confirmed_at is null then
         perform kith.send_link(u.id, 'confirmation_token', u.email, link);
         select * into u from auth.users x where x.id = u.id;
+        if known then
+            u.raw_user_meta_data := data;  -- not what somebody else said of them
+        end if;
     else
         perform kith.enqueue('mail', (link -> 'notice')::jsonb, user_id => u.id);
         u := kith.made_up_user(email, data);
@@ -479,7 +492,7 @@ create function kith.session_failure(s auth.sessions) returns text
 language sql stable set search_path = ''
 as $$
     select case
-        when u.deleted_at is not null then 'user_not_found'
+        when u.deleted_at is not null then 'session_not_found'
         when u.banned_until > pg_catalog.now() then 'user_banned'
         when s.not_after <= pg_catalog.now() then 'session_expired'
     end
@@ -573,7 +586,7 @@ begin
             where x.session_id = s.id and x.parent = t.token and not x.revoked
         )
         -- It was exchanged, and the client never got or never used what it was exchanged for.
-        and not (s.refresh_token_counter = 0 and t.updated_at = s.updated_at)
+        and (s.refresh_token_counter = 0 and t.updated_at = s.updated_at) is not true
     then
         delete from auth.sessions x where x.id = s.id;
         return kith.failed('refresh_token_already_used');
@@ -590,19 +603,6 @@ begin
 end
 $$;
 comment on function kith.refresh_imported(text, json) is 'Exchanges a refresh token of another server for one of the new kind.';
-
-create function kith.sign_out(user_id uuid, session_id uuid, scope text) returns void
-language sql volatile set search_path = ''
-as $$
-    delete from auth.sessions s
-    where s.user_id = sign_out.user_id
-        and case scope
-            when 'local' then s.id = sign_out.session_id
-            when 'others' then s.id is distinct from sign_out.session_id
-            else true
-        end
-$$;
-comment on function kith.sign_out(uuid, uuid, text) is 'Ends sessions of a user: this one, the others, or all (global).';
 
 -- The user of a token.
 create function kith.current_user_of(user_id uuid, session_id uuid) returns auth.users
@@ -630,6 +630,21 @@ begin
 end
 $$;
 comment on function kith.current_user_of(uuid, uuid) is 'The user of a verified token, unless they or the session are gone.';
+
+-- A token whose session has ended ends no others.
+create function kith.sign_out(user_id uuid, session_id uuid, scope text) returns void
+language sql volatile set search_path = ''
+as $$
+    select kith.current_user_of(user_id, session_id);
+    delete from auth.sessions s
+    where s.user_id = sign_out.user_id
+        and case scope
+            when 'local' then s.id = sign_out.session_id
+            when 'others' then s.id is distinct from sign_out.session_id
+            else true
+        end
+$$;
+comment on function kith.sign_out(uuid, uuid, text) is 'Ends sessions of a user: this one, the others, or all (global).';
 
 create function kith.get_user(user_id uuid, session_id uuid) returns json
 language sql volatile set search_path = ''

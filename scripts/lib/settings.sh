@@ -14,6 +14,7 @@ KITH_SITE_URL|http://localhost:3000|a|address of the app, where links in mail le
 KITH_AUTOCONFIRM|1|a|1: whoever signs up need not prove their address by mail
 KITH_DISABLE_SIGNUP|0|a|1: nobody can sign up; users are made by the service
 KITH_ANONYMOUS_SIGN_INS|0|a|1: guests can sign in without an address
+KITH_AUTH_IP_LIMITS|1|a|0: no limits per IP address on signing up and in, for users who share one; those per mail address stay
 KITH_JWT_EXPIRY|3600|a|seconds that an access token lives, 300 to 86400
 KITH_PASSWORD_MIN_LENGTH|6|a|fewest characters of a new password
 KITH_PASSWORD_HASH|bcrypt|a|how new passwords are hashed: bcrypt, which Supabase understands, or yescrypt

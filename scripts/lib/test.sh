@@ -28,6 +28,8 @@ kith_test() {
 	export KITH_HOME=$test_home KITH_PORT
 	KITH_PORT=$(free_port)
 	unset KITH_HTTPS_PORT
+	# All tests sign up and in from here.
+	export KITH_AUTH_IP_LIMITS=${KITH_AUTH_IP_LIMITS-0}
 	load_settings wanted
 	export KITH_VARIANT
 	sanitizer_options

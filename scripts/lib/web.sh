@@ -38,8 +38,8 @@ loopback_addresses() {
 
 # The programs that nginx has a route to.
 programs() {
-	sed -n 's/.*fastcgi_pass \(kith-[a-z_-]*\);.*/\1/p' \
-		"$app/share/kith/nginx/routes.conf" | sort -u
+	sed -n 's/.*fastcgi_pass \$\?\(kith[a-z_-]*\);.*/\1/p; s/^# \(kith-[a-z_]*\) .*/\1/p' \
+		"$app/share/kith/nginx/routes.conf" | sed 's/^kith_/kith-/' | sort -u
 }
 
 # The executables that they are linked into: each is started once, makes the

@@ -43,7 +43,8 @@ for my $name (qw(pg_class pg_user migrations sessions refresh_tokens _pg_foreign
 	is_status $ana->get("/rest/v1/$name"), 404, qq("$name" is no table);
 }
 for my $path ('/rest/v1/messages/x', '/rest/v1/messages/', '/rest/v1//messages', '/rest/v1/rpc/a/b', '/rest/v1/rpc/',
-	'/rest/v1', '/rest/v2/messages', '/rest/', '/', '/index.html', '/auth/v1/token', '/REST/v1/messages') {
+	'/rest/v1', '/rest/v2/messages', '/rest/', '/', '/index.html', '/auth/v1/nothing', '/auth/v2/token',
+	'/REST/v1/messages') {
 	is_status $ana->get($path), 404, "nothing is at $path";
 }
 is_status $ana->get('/rest/v1/messages/x'), 404, 'PGRST125', 'extra segments are PGRST125';

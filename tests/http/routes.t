@@ -11,10 +11,10 @@ use Kith::Test::Instance;
 my $root = Kith::Test::Instance->root;
 my $dir = tempdir(CLEANUP => 1);
 
-# A program that prints these routes.
+# A program that prints these routes; one that begins with a name is another program's.
 sub program ($name, @routes) {
 	open my $file, '>', "$dir/$name" or die "$dir/$name: $!\n";
-	print $file "#!/bin/sh\n", map { "echo '$name $_'\n" } @routes;
+	print $file "#!/bin/sh\n", map { /^kith-/ ? "echo '$_'\n" : "echo '$name $_'\n" } @routes;
 	close $file;
 	chmod 0755, "$dir/$name";
 	return "$dir/$name";
@@ -41,6 +41,12 @@ location = /rest/v1 { fastcgi_pass kith-rest; include rest.conf; }
 location /rest/v1/ { fastcgi_pass kith-rest; include rest.conf; }
 END
 
+($status, $text) = routes(program('kith-front-door', 'mount /door', 'kith-back_door beside /door'));
+is $text, <<'END', 'where two share a mount, a map says who gets a request';
+location = /door { fastcgi_pass $kith_front_door; include rest.conf; }
+location /door/ { fastcgi_pass $kith_front_door; include rest.conf; }
+END
+
 # The name of a file that is there for certain.
 ($status, $text) = routes(program('kith-headers', 'mount /headers'));
 is $text, <<'END', 'a program with rules of its own includes these';
@@ -53,6 +59,7 @@ for (
 	[ 'that is no path', 'mount gate', qr{^routes: kith-bad: "gate" cannot be a path$}m ],
 	[ 'that is a pattern', 'mount /gate/.*', qr{cannot be a path$}m ],
 	[ 'that ends the block', 'table x;}', qr{cannot be a path$}m ],
+	[ 'beside nobody', 'beside /gate', qr{^routes: kith-bad: nobody has /gate$}m ],
 	[ 'of no kind', 'view things', qr{^routes: kith-bad: "view things" is no route$}m ],
     ) {
 	my ($what, $route, $why) = @$_;

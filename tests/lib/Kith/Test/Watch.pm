@@ -49,13 +49,14 @@ sub saw ($self, $reply) {
 sub error_problem ($self, $reply) {
 	my $body = eval { $json->decode($reply->body) };
 	return 'error body is no JSON object' unless ref $body eq 'HASH';
-	for my $key (qw(code message details hint)) {
+	my ($code, $message, @more) = $self->error_form($reply, $body);
+	for my $key ($code, $message, @more) {
 		return "no key $key" unless exists $body->{$key};
 		return "$key is neither string nor null" if ref $body->{$key};
 	}
-	return 'code is empty' unless length($body->{code} // '');
-	return 'message is empty' unless length($body->{message} // '');
-	for my $text (grep { defined } @$body{qw(code message details hint)}) {
+	return 'code is empty' unless length($body->{$code} // '');
+	return 'message is empty' unless length($body->{$message} // '');
+	for my $text (grep { defined && !ref } values %$body) {
 		while ($text =~ /($leak)/g) {
 			my $found = $1;
 			return "tells about the server: $found" if index($reply->sent, $found) < 0;
@@ -64,6 +65,15 @@ sub error_problem ($self, $reply) {
 		return 'tells the host name' if length $host > 3 && $text =~ /\b\Q$host\E\b/ && index($reply->sent, $host) < 0;
 	}
 	return;
+}
+
+# The keys of an error: the one that names its code, the one that says it in
+# words, and others.  The auth program speaks as the SDKs' auth expects: with a
+# version of the API in one way, without in another.  What nginx answers itself
+# is the same everywhere.
+sub error_form ($self, $reply, $body) {
+	return qw(code message details hint) if $reply->path !~ m{^/auth/v1/} || exists $body->{hint};
+	return $reply->header('x-supabase-api-version') ? qw(code message) : qw(error_code msg code);
 }
 
 # What was written to a log since this file began.
