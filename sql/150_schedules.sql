@@ -103,6 +103,10 @@ declare
     owner uuid := (select w.owner_id from public.workspaces w where w.id = new.workspace_id);
 begin
     if new.user_id is null then
+        if owner is null then
+            raise exception using errcode = 'foreign_key_violation',
+                message = pg_catalog.format('workspace "%s" not found', new.workspace_id);
+        end if;
         new.user_id := owner;
     elsif new.user_id <> owner then
         raise exception using errcode = 'insufficient_privilege',
@@ -172,7 +176,8 @@ grant select on public.email_delivery_log to authenticated;
 -- No writing by users.  No grant to anon.
 
 -- News of a mail comes out of order and twice, also before the answer of the
--- provider is known here.  The status only goes up.
+-- provider is known here.  The status only goes up, whoever brings it: hence
+-- the trigger has the owner's rights, since email_rank is nobody else's.
 create function kith.email_rank(status text) returns integer
 language sql immutable strict parallel safe set search_path = ''
 as $$
@@ -193,7 +198,7 @@ $$;
 comment on function kith.email_rank(text) is 'How far a mail has come; of two statuses the higher is later.';
 
 create function kith.keep_email_status() returns trigger
-language plpgsql volatile set search_path = ''
+language plpgsql volatile security definer set search_path = ''
 as $$
 declare
     difference integer := kith.email_rank(new.status) - kith.email_rank(old.status);

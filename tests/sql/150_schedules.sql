@@ -26,6 +26,7 @@ select is(test.rows('service', test.plan('workspace_id, recipient_email', '''0a0
     '[{"user_id": "0a0a0a0a-0000-4000-8000-00000000000a"}]', 'what is a workspace''s is its owner''s');
 select is(test.try('service', test.plan('workspace_id, user_id', '''0a0a0a0a-0000-4000-8000-000000000001'', ''0b0b0b0b-0000-4000-8000-00000000000b''')), '42501', 'and nobody else''s');
 select is(test.try('service', test.plan('subject', '''x''')), '23502', 'a message is somebody''s');
+select is(test.try('service', test.plan('workspace_id', 'gen_random_uuid()')), '23503', 'and a workspace is one that is there');
 
 -- While it is pending, and after
 select is(test.try('owner', 'update public.scheduled_messages set subject = ''Good evening'' where id = ''0a0a0a0a-0000-4000-8000-000000000003'''), '1', 'owner changes a pending message');
@@ -150,7 +151,8 @@ select is(test.news(status), kept, format('%s: %s', status, kept)) from (values 
     (5, 'bounced', 'bounced'), (6, 'clicked', 'bounced'), (7, 'complained', 'complained'), (8, 'failed', 'complained')) as n (i, status, kept) order by i;
 select is(test.news('complained', now() - interval '1 minute'), 'complained before', 'older news of the same changes nothing');
 select throws_ok('select test.news(''lost'')', '23514', null, 'an unknown status is refused');
-update public.email_delivery_log set status = 'sent' where scheduled_message_id = '0a0a0a0a-0000-4000-8000-000000000004';
+select is(test.try('service', 'update public.email_delivery_log set status = ''sent'' where scheduled_message_id = ''0a0a0a0a-0000-4000-8000-000000000004'''), '1',
+    'the service brings news too');
 select is((select status_updated_at from public.email_delivery_log where scheduled_message_id = '0a0a0a0a-0000-4000-8000-000000000004'), now(), 'news without a time are of this moment');
 
 -- One a day.

@@ -92,7 +92,7 @@ select set_eq($$ select signature from test.functions where prosecdef $$, array[
     'kith.drop_generating()', 'kith.drop_jobs(text,uuid,text,uuid)', 'kith.fail_generating()', 'kith.fail_training()', 'kith.release_voice()',
     'generate_voice_message(uuid)', 'train_voice(uuid,boolean)'
 ] || array[
-    'kith.cancel_workspace_messages()', 'kith.claim_messages(integer,interval)',
+    'kith.cancel_workspace_messages()', 'kith.claim_messages(integer,interval)', 'kith.keep_email_status()',
     'kith.finish_message(uuid,integer,text,text,text,timestamp with time zone)', 'kith.follow_scheduled_message()',
     'kith.keep_subscription_event()', 'kith.post_message(uuid,integer,jsonb,text,text)',
     'kith.redeem_telegram_link_token(text,bigint,bigint,text)',
