@@ -11,7 +11,7 @@ libexecdir ?= $(prefix)/libexec/kith
 datadir    ?= $(prefix)/share/kith
 
 say = @$(if $(V),,echo '  $(1)' $@;)
-PKGS := fcgi libpq yajl libjwt libcrypto libcrypt
+PKGS := fcgi libpq yajl libjwt libcrypto libcrypt libcurl
 # Before 1.10 libjwt lacks what lib/token.c calls, and from 3 on it is another library.
 ifeq ($(filter clean help,$(MAKECMDGOALS)),)
 ifneq ($(shell pkg-config 'libjwt >= 1.10' 'libjwt < 3' && echo fine),fine)
@@ -44,10 +44,12 @@ endif
 # or bring libraries that the others do without.  Any other can be had alone too: make build/plain/kith-users.
 # cgi-bin/auth-*.c are parts of auth, and so is kith-passwords, which has processes of its own.
 RESOURCES := $(foreach f,$(patsubst cgi-bin/%.c,%,$(wildcard cgi-bin/*.c)),$(if $(findstring -,$f),,$f))
-APART := $(filter auth storage webhooks worker,$(RESOURCES))
-auth_and := passwords
+RESOURCES := $(filter-out worker,$(RESOURCES))
+APART := $(filter auth storage webhooks,$(RESOURCES))
+auth_and := $(filter passwords,$(RESOURCES))
 SHARED := $(filter-out $(APART) $(auth_and),$(RESOURCES))
-PROGRAMS := $(BUILD)/kith-programs $(APART:%=$(BUILD)/kith-%)
+SERVERS := $(BUILD)/kith-programs $(APART:%=$(BUILD)/kith-%)
+PROGRAMS := $(SERVERS) $(BUILD)/kith-worker
 LIB_OBJS := $(patsubst lib/%.c,$(BUILD)/lib/%.o,$(wildcard lib/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(filter-out tests/unit/unit.c,$(wildcard tests/unit/*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
@@ -68,6 +70,10 @@ objects = $(foreach r,$(call linked,$1),$(patsubst %.c,$(BUILD)/%.o,cgi-bin/$r.c
 $(BUILD)/kith-%: $(BUILD)/main/%.o $$(call objects,%) $(BUILD)/libkith.a
 	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+# Serves nobody, and brings its own main.
+$(BUILD)/kith-worker: $(call objects,worker) $(BUILD)/libkith.a
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 # A main names the resources that are linked with it; a new one makes another main of kith-programs.
 $(BUILD)/main/programs.o: cgi-bin
 $(RESOURCES:%=$(BUILD)/main/%.o) $(BUILD)/main/programs.o: $(BUILD)/main/%.o: Makefile
@@ -86,8 +92,8 @@ $(BUILD)/%.o: %.c
 	$(call say,CC) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # A route is written once, in the program's declaration.
-$(BUILD)/routes.conf: nginx/routes $(PROGRAMS)
-	nginx/routes $(PROGRAMS) >$@
+$(BUILD)/routes.conf: nginx/routes $(SERVERS)
+	nginx/routes $(SERVERS) >$@
 
 $(BUILD)/tests/%.t: $(BUILD)/tests/unit/%.o $(BUILD)/tests/unit/unit.o $(BUILD)/libkith.a
 	@mkdir -p $(@D)
@@ -119,11 +125,13 @@ fuzz: $(FUZZERS)
 	done
 
 install: all
-	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(datadir)/sql/dialects $(DESTDIR)$(datadir)/nginx $(DESTDIR)$(prefix)/bin
+	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(datadir)/sql/dialects $(DESTDIR)$(datadir)/nginx $(DESTDIR)$(datadir)/mail \
+	    $(DESTDIR)$(prefix)/bin
 	install $(PROGRAMS) $(DESTDIR)$(libexecdir)
 	install -m 644 $(wildcard sql/*.sql) $(DESTDIR)$(datadir)/sql
 	install -m 644 $(wildcard sql/dialects/*.sql) $(DESTDIR)$(datadir)/sql/dialects
 	install -m 644 $(wildcard nginx/*.conf) $(BUILD)/routes.conf $(DESTDIR)$(datadir)/nginx
+	install -m 644 $(wildcard cgi-bin/mail/*.txt cgi-bin/mail/*.html) $(DESTDIR)$(datadir)/mail
 	cp -R scripts $(DESTDIR)$(datadir)/
 	ln -sf $(datadir)/scripts/kith $(DESTDIR)$(prefix)/bin/kith
 

@@ -22,8 +22,13 @@ struct kith_settings kith_settings = {
 	.idle_disconnect = 60,
 	.jwt_expiry = 3600,
 	.auth_ip_limits = true,
+	.mails_per_hour = 30,
+	.secure_email_change = true,
 	.password_min_length = 6,
 	.password_method = "$2b$",
+	.resend_base_url = "https://api.resend.com",
+	.resend_rate = 2,
+	.worker_processes = 1,
 	.idle_stop = 300,
 	.log_level = KITH_LOG_INFO,
 };
@@ -43,8 +48,11 @@ static const struct {
 	{ "KITH_JWT_LEEWAY",             &kith_settings.jwt_leeway,             0, 60 },
 	{ "KITH_JWT_EXPIRY",             &kith_settings.jwt_expiry,             300, 86400 },
 	{ "KITH_PASSWORD_MIN_LENGTH",    &kith_settings.password_min_length,    6, 72 },
+	{ "KITH_MAILS_PER_HOUR",         &kith_settings.mails_per_hour,         0, 1000000 },
 	{ "KITH_IDLE_DISCONNECT",        &kith_settings.idle_disconnect,        0, 86400 },
 	{ "KITH_IDLE_STOP",              &kith_settings.idle_stop,              0, 86400 },
+	{ "KITH_RESEND_RATE",            &kith_settings.resend_rate,            1, 1000 },
+	{ "KITH_WORKER_PROCESSES",       &kith_settings.worker_processes,       1, KITH_SUPERVISOR_MAX },
 	{ "KITH_PROCESSES",              &kith_settings.processes,              1, KITH_SUPERVISOR_MAX },
 };
 
@@ -52,25 +60,38 @@ static const struct {
 	const char *name;
 	bool *value;
 } switches[] = {
-	{ "KITH_ANON_WITHOUT_KEY",    &kith_settings.anon_without_key },
-	{ "KITH_PREPARED_STATEMENTS", &kith_settings.prepared_statements },
-	{ "KITH_AUTOCONFIRM",         &kith_settings.autoconfirm },
-	{ "KITH_DISABLE_SIGNUP",      &kith_settings.disable_signup },
-	{ "KITH_ANONYMOUS_SIGN_INS",  &kith_settings.anonymous_sign_ins },
-	{ "KITH_AUTH_IP_LIMITS",      &kith_settings.auth_ip_limits },
+	{ "KITH_ANON_WITHOUT_KEY",     &kith_settings.anon_without_key },
+	{ "KITH_PREPARED_STATEMENTS",  &kith_settings.prepared_statements },
+	{ "KITH_AUTOCONFIRM",          &kith_settings.autoconfirm },
+	{ "KITH_DISABLE_SIGNUP",       &kith_settings.disable_signup },
+	{ "KITH_ANONYMOUS_SIGN_INS",   &kith_settings.anonymous_sign_ins },
+	{ "KITH_AUTH_IP_LIMITS",       &kith_settings.auth_ip_limits },
+	{ "KITH_SECURE_EMAIL_CHANGE",  &kith_settings.secure_email_change },
+	{ "KITH_REAUTHENTICATE",       &kith_settings.reauthenticate },
+	{ "KITH_REVEAL_UNKNOWN",       &kith_settings.reveal_unknown },
+	{ "KITH_ALLOW_HTTP_PROVIDERS", &kith_settings.allow_http_providers },
 };
 
 static const struct {
 	const char *name;
 	const char **value;
 } texts[] = {
-	{ "KITH_DATABASE",     &kith_settings.database },
-	{ "KITH_KEYS",         &kith_settings.keys },
-	{ "KITH_SIGNING_KEY",  &kith_settings.signing_key },
-	{ "KITH_AUTH_SECRET",  &kith_settings.auth_secret },
-	{ "KITH_ISSUER",       &kith_settings.issuer },
-	{ "KITH_SITE_URL",     &kith_settings.site_url },
-	{ "KITH_JWT_AUDIENCE", &kith_settings.jwt_audience },
+	{ "KITH_DATABASE",        &kith_settings.database },
+	{ "KITH_KEYS",            &kith_settings.keys },
+	{ "KITH_SIGNING_KEY",     &kith_settings.signing_key },
+	{ "KITH_AUTH_SECRET",     &kith_settings.auth_secret },
+	{ "KITH_ISSUER",          &kith_settings.issuer },
+	{ "KITH_SITE_URL",        &kith_settings.site_url },
+	{ "KITH_JWT_AUDIENCE",    &kith_settings.jwt_audience },
+	{ "KITH_MAIL_FROM",       &kith_settings.mail_from },
+	{ "KITH_SMTP_URL",        &kith_settings.smtp_url },
+	{ "KITH_SMTP_USER",       &kith_settings.smtp_user },
+	{ "KITH_SMTP_PASSWORD",   &kith_settings.smtp_password },
+	{ "KITH_RESEND_API_KEY",  &kith_settings.resend_key },
+	{ "KITH_RESEND_BASE_URL", &kith_settings.resend_base_url },
+	{ "KITH_MAIL_TEMPLATES",  &kith_settings.mail_templates },
+	{ "KITH_MAIL_DEFAULTS",   &kith_settings.mail_defaults },
+	{ "KITH_CA_CERTIFICATES", &kith_settings.ca_certificates },
 };
 /* clang-format on */
 
@@ -150,19 +171,28 @@ set_password_hash(const char *value)
 	return 0;
 }
 
+static int
+set_verify_get(const char *value)
+{
+	if (strcmp(value, "page") && strcmp(value, "redirect"))
+		return refuse("KITH_VERIFY_GET", "must be page or redirect");
+	kith_settings.verify_get = !strcmp(value, "redirect");
+	return 0;
+}
+
 /* "public, companion" becomes { "public", "companion", NULL }. */
 static int
-set_schemas(const char *value)
+set_list(const char ***list, const char *name, const char *value, const char *wanted)
 {
 	static struct kith_arena *arena;
-	const char **schemas;
+	const char **items;
 	size_t n = 1;
 
 	if (!arena)
 		arena = kith_arena_new(0);
 	for (const char *p = value; *p; p++)
 		n += *p == ',';
-	schemas = kith_new_array(arena, const char *, n + 1);
+	items = kith_new_array(arena, const char *, n + 1);
 	for (size_t i = 0; i < n; i++) {
 		size_t blanks = strspn(value, " "), length = strcspn(value, ",");
 		const char *next = value + length + 1;
@@ -172,12 +202,24 @@ set_schemas(const char *value)
 		while (length && value[length - 1] == ' ')
 			length--;
 		if (!length)
-			return refuse("KITH_SCHEMAS", "must be names of schemas with commas between");
-		schemas[i] = kith_strndup(arena, value, length);
+			return refuse(name, wanted);
+		items[i] = kith_strndup(arena, value, length);
 		value = next;
 	}
-	kith_settings.schemas = schemas;
+	*list = items;
 	return 0;
+}
+
+static int
+set_schemas(const char *value)
+{
+	return set_list(&kith_settings.schemas, "KITH_SCHEMAS", value, "must be names of schemas with commas between");
+}
+
+static int
+set_redirect_urls(const char *value)
+{
+	return set_list(&kith_settings.redirect_urls, "KITH_REDIRECT_URLS", value, "must be addresses with commas between");
 }
 
 static bool
@@ -207,6 +249,10 @@ set(const char *name, size_t n, const char *value)
 	}
 	if (is("KITH_SCHEMAS", name, n))
 		return *value ? set_schemas(value) : 0;
+	if (is("KITH_REDIRECT_URLS", name, n))
+		return *value ? set_redirect_urls(value) : 0;
+	if (is("KITH_VERIFY_GET", name, n))
+		return *value ? set_verify_get(value) : 0;
 	if (is("KITH_PASSWORD_HASH", name, n))
 		return *value ? set_password_hash(value) : 0;
 	if (is("KITH_LOG_LEVEL", name, n))
@@ -235,5 +281,10 @@ kith_settings_load(void)
 		return refuse("KITH_DATABASE", "must be set: how to connect, as libpq reads it, without user");
 	if (!kith_settings.keys)
 		return refuse("KITH_KEYS", "must be set: the path of keys.json");
+	kith_settings.mail = kith_settings.smtp_url ? "smtp" : kith_settings.resend_key ? "resend" : NULL;
+	if (kith_settings.mail && !kith_settings.mail_from)
+		return refuse("KITH_MAIL_FROM", "must be set: whom mails come from");
+	if (!kith_settings.mail)
+		kith_settings.autoconfirm = true;
 	return 0;
 }

@@ -14,13 +14,32 @@ struct kith_settings {
 	const char *auth_secret;	/* KITH_AUTH_SECRET: path of a secret that only the auth program knows */
 	const char *issuer;		/* KITH_ISSUER: URL of the auth program, as clients see it: iss of its tokens */
 	const char *site_url;		/* KITH_SITE_URL: the app, where links in mails lead in the end */
-	bool autoconfirm;		/* KITH_AUTOCONFIRM: an address need not be proved */
+	const char **redirect_urls;	/* KITH_REDIRECT_URLS: where else they may lead, see redirect_url.h; NULL or ends with NULL */
+	bool verify_get;		/* KITH_VERIFY_GET=redirect: opening a link is enough, and no button has to be pressed */
+	bool autoconfirm;		/* KITH_AUTOCONFIRM: an address need not be proved; always so without mail */
+	bool secure_email_change;	/* KITH_SECURE_EMAIL_CHANGE: the old address is asked too */
+	bool reauthenticate;		/* KITH_REAUTHENTICATE: a new password wants a code, a day after signing in */
+	bool reveal_unknown;		/* KITH_REVEAL_UNKNOWN: a code that is asked for may say that there is no such user */
+	long mails_per_hour;		/* KITH_MAILS_PER_HOUR: that anybody can cause, together; 0: no limit */
 	bool disable_signup;		/* KITH_DISABLE_SIGNUP */
 	bool anonymous_sign_ins;	/* KITH_ANONYMOUS_SIGN_INS */
 	bool auth_ip_limits;		/* KITH_AUTH_IP_LIMITS: how often one IP address may try something */
 	long jwt_expiry;		/* KITH_JWT_EXPIRY: seconds that an access token lives */
 	long password_min_length;	/* KITH_PASSWORD_MIN_LENGTH: bytes */
 	const char *password_method;	/* KITH_PASSWORD_HASH: "$2b$" for bcrypt, "$y$" for yescrypt */
+	const char *mail;		/* how mail is sent, by which of these are set: "smtp", "resend"; NULL: not at all */
+	const char *mail_from;		/* KITH_MAIL_FROM: "Name <address>", or an address */
+	const char *smtp_url;		/* KITH_SMTP_URL */
+	const char *smtp_user;		/* KITH_SMTP_USER */
+	const char *smtp_password;	/* KITH_SMTP_PASSWORD: path of a file that holds it */
+	const char *resend_key;		/* KITH_RESEND_API_KEY: path of a file that holds it */
+	const char *resend_base_url;	/* KITH_RESEND_BASE_URL */
+	long resend_rate;		/* KITH_RESEND_RATE: mails a second, of all workers together */
+	const char *mail_templates;	/* KITH_MAIL_TEMPLATES: directory of templates that come before ours */
+	const char *mail_defaults;	/* KITH_MAIL_DEFAULTS: directory of ours */
+	const char *ca_certificates;	/* KITH_CA_CERTIFICATES: file of those whom calls trust; NULL: the system's */
+	bool allow_http_providers;	/* KITH_ALLOW_HTTP_PROVIDERS: calls without TLS beyond loopback */
+	long worker_processes;		/* KITH_WORKER_PROCESSES */
 	const char **schemas;		/* KITH_SCHEMAS: exposed ones, the first is the default; ends with NULL */
 	long max_rows;			/* KITH_MAX_ROWS: cap on rows of one read; 0 for none */
 	long body_limit;		/* KITH_BODY_LIMIT: bytes */

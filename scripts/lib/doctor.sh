@@ -4,8 +4,8 @@ help[doctor]='say what is missing or unsafe, and what to do
 
 usage: kith doctor
 
-Looks at packages, versions, files, keys, disk, and at the database when it
-runs.  Exit status: 0 nothing to do, 1 something is wrong.'
+Looks at packages, versions, files, keys, disk, and, when it runs, at the
+database, at jobs that failed, and whether the mail server answers.  Exit status: 0 nothing to do, 1 something is wrong.'
 
 kith_doctor() {
 	local problems=0
@@ -61,7 +61,7 @@ doctor_files() {
 	local file mode free
 
 	for file in secrets:700 data:700 secrets/signing-key.pem:600 \
-		secrets/service-key:600 secrets/tls-key.pem:600 keys.json:640; do
+		secrets/service-key:600 secrets/tls-key.pem:600 worker:750 keys.json:640; do
 		mode=${file#*:}
 		file=$KITH_HOME/${file%:*}
 		if [[ ! -e $file ]]; then
@@ -127,4 +127,66 @@ doctor_instance() {
 	)
 	[[ -z $setting ]] ||
 		wrong "no row-level security on $setting: alter table ... enable row level security, force row level security"
+	doctor_jobs
+	doctor_mail
+}
+
+doctor_jobs() {
+	local failed waiting
+
+	failed=$(psql -XqAt -c "select count(*) from kith.jobs where status = 'failed'")
+	((failed == 0)) || wrong "jobs that failed: $failed; kith jobs says why, kith jobs retry does them again"
+	waiting=$(psql -XqAt -c "select count(*) from kith.jobs where status = 'pending' and created_at < now() - interval '5 minutes'
+		and (run_at < now() - interval '5 minutes' or last_error is not null)")
+	((waiting == 0)) || note "jobs that have waited for long: $waiting; kith jobs lists them"
+}
+
+# Does the mail server, or Resend, answer, and take our password or key?
+doctor_mail() {
+	local config='' secret
+
+	if [[ -z $KITH_SMTP_URL$KITH_RESEND_API_KEY ]]; then
+		note 'no mail is sent: set KITH_MAIL_FROM and KITH_SMTP_URL or KITH_RESEND_API_KEY'
+		return
+	fi
+	# By standard input: arguments are seen by everybody.
+	if [[ -n $KITH_SMTP_URL ]]; then
+		config="url = \"${KITH_SMTP_URL}\""$'\n'
+		[[ $(smtp_is_local) == yes || $KITH_ALLOW_HTTP_PROVIDERS == 1 ]] || config+=$'ssl-reqd\n'
+		if [[ -n $KITH_SMTP_USER ]]; then
+			secret=
+			[[ -z $KITH_SMTP_PASSWORD ]] || secret=$(head -n 1 "$KITH_SMTP_PASSWORD")
+			config+="user = \"$(curl_quote "$KITH_SMTP_USER:$secret")\""$'\n'
+		fi
+		config+=$'request = "NOOP"\n'
+	else
+		secret=$(head -n 1 "$KITH_RESEND_API_KEY")
+		config="url = \"${KITH_RESEND_BASE_URL%/}/domains\""$'\n'
+		config+="header = \"Authorization: Bearer $(curl_quote "$secret")\""$'\n'
+	fi
+	[[ -z $KITH_CA_CERTIFICATES ]] || config+="cacert = \"$KITH_CA_CERTIFICATES\""$'\n'
+	check_mail "$config"
+}
+
+check_mail() {
+	local said status=0
+
+	# A key of Resend that may only send is told so, by 401 and a name of its own.
+	said=$(curl -sS -q --noproxy '*' --connect-timeout 5 -m 20 -K - <<<"$1" 2>&1) || status=$?
+	if ((status != 0)); then
+		wrong "mail cannot be sent: ${said##*$'\n'}"
+	elif [[ $said == *'"statusCode":40'[13]* && $said != *restricted_api_key* ]]; then
+		wrong 'Resend does not take the key in KITH_RESEND_API_KEY'
+	fi
+}
+
+smtp_is_local() {
+	[[ ! $KITH_SMTP_URL =~ ^smtp://(localhost|127\.[0-9.]+|\[::1\])(:|/|$) ]] || echo yes
+}
+
+# Text between the quotes of a curl configuration.
+curl_quote() {
+	local text=${1//\\/\\\\}
+
+	printf %s "${text//\"/\\\"}"
 }

@@ -176,7 +176,10 @@ stop_instance() {
 		fi
 	done
 	for name in $(parts_of_instance); do
-		[[ $name != kith-* ]] || stop "$name" TERM 15
+		case $name in
+		kith-worker) stop "$name" TERM 75 ;; # a mail server may take a minute to answer
+		kith-*) stop "$name" TERM 15 ;;
+		esac
 	done
 	stop postgresql INT 60
 	rm -rf "$run_dir" "$KITH_HOME/in-force.conf"

@@ -69,6 +69,7 @@ make_keys() {
 	)
 	write_keys_json
 	write_auth_files
+	write_worker_files
 }
 
 # What only the auth program reads, and the public keys that nginx serves.
@@ -90,6 +91,26 @@ write_auth_files() {
 	{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","use":"sig","key_ops":["verify"],"kid":"$(cat "$secrets/kid")",
 	  "x":"$x","y":"$y"}]}
 	END
+}
+
+# The secrets of the worker: settings that name a file, and what our copy is
+# called.  The instance's user need not be able to read the file itself.
+declare -A worker_secrets=([KITH_SMTP_PASSWORD]=smtp-password [KITH_RESEND_API_KEY]=resend-key)
+
+write_worker_files() {
+	local worker=$KITH_HOME/worker name file
+
+	install -d -g "$(id -gn "$instance_user")" -m 750 "$worker"
+	for name in "${!worker_secrets[@]}"; do
+		file=$worker/${worker_secrets[$name]}
+		if [[ -z ${!name} ]]; then
+			rm -f "$file"
+			continue
+		fi
+		[[ -r ${!name} ]] || fail "$name: cannot read ${!name}"
+		(((8#$(stat -L -c %a "${!name}") & 8#7) == 0)) || fail "$name: others may read ${!name}: chmod o= ${!name}"
+		write_file "$file" 640 <"${!name}"
+	done
 }
 
 make_signing_key() {

@@ -5,7 +5,7 @@ may_install=yes
 # What for: run = build and run an instance, test = the tests on top.
 declare -A packages=(
 	[run]='gcc libc6-dev make pkg-config libfcgi-dev libpq-dev libyajl-dev
-		libjwt-dev libssl-dev postgresql nginx
+		libjwt-dev libssl-dev libcurl4-openssl-dev postgresql nginx
 		openssl curl'
 	[test]='perl libcmocka-dev pgtap libtap-parser-sourcehandler-pgtap-perl'
 	[bench]='wrk'

@@ -6,18 +6,35 @@
 # `kith token` agree with the running programs whatever their own environment
 # says.
 
-# name | default | read by: p = programs, a = auth only, s = scripts | what it does
+# name | default | read by: p = programs, a = auth only, w = worker only, m = both, s = scripts | what it does
 settings_table='
 KITH_PORT|8000|s|port of plain http on loopback
 KITH_HTTPS_PORT||s|port of https on loopback; the next one after KITH_PORT
 KITH_SITE_URL|http://localhost:3000|a|address of the app, where links in mail lead
-KITH_AUTOCONFIRM|1|a|1: whoever signs up need not prove their address by mail
+KITH_REDIRECT_URLS||a|where else links may lead, with commas between: myapp://callback, https://*.example.org/**
+KITH_AUTOCONFIRM|0|a|1: whoever signs up need not prove their address by mail; always so when no mail is configured
+KITH_SECURE_EMAIL_CHANGE|1|a|0: of a change of address only the new one has to be proved
+KITH_REAUTHENTICATE|0|a|1: a new password wants a code by mail, a day after signing in
+KITH_VERIFY_GET|page|a|page: a link shows a button, since programs open links in mails; redirect: opening it is enough
+KITH_REVEAL_UNKNOWN|0|a|1: asking for a code without signing up says when there is no such user
+KITH_MAILS_PER_HOUR|30|a|most mails that users cause together in an hour; 0: no limit
 KITH_DISABLE_SIGNUP|0|a|1: nobody can sign up; users are made by the service
 KITH_ANONYMOUS_SIGN_INS|0|a|1: guests can sign in without an address
 KITH_AUTH_IP_LIMITS|1|a|0: no limits per IP address on signing up and in, for users who share one; those per mail address stay
 KITH_JWT_EXPIRY|3600|a|seconds that an access token lives, 300 to 86400
 KITH_PASSWORD_MIN_LENGTH|6|a|fewest characters of a new password
 KITH_PASSWORD_HASH|bcrypt|a|how new passwords are hashed: bcrypt, which Supabase understands, or yescrypt
+KITH_MAIL_FROM||m|whom mails come from: Name <address>, or an address
+KITH_SMTP_URL||m|mail server: smtps://host, or smtp://host:587; other than on this machine it must know STARTTLS
+KITH_SMTP_USER||w|user name for the mail server
+KITH_SMTP_PASSWORD||w|file that holds the password for the mail server, which others may not read
+KITH_RESEND_API_KEY||m|file that holds a key of Resend, to send mails by its API; others may not read it
+KITH_RESEND_BASE_URL|https://api.resend.com|w|where that API is
+KITH_RESEND_RATE|2|w|mails a second that Resend takes from you
+KITH_MAIL_TEMPLATES||w|directory of your own templates of mails, NAME.txt and NAME.html; those of Kith are the example
+KITH_CA_CERTIFICATES||w|file of the certificates that calls to others trust; empty: those of the system
+KITH_ALLOW_HTTP_PROVIDERS|0|w|1: calls to others than this machine may go without TLS
+KITH_WORKER_PROCESSES|1|w|processes that send what waits
 KITH_JWT_SECRET||s|shared secret of at least 32 bytes: tokens are signed with HS256
 KITH_PROCESSES||p|processes of each program; empty: what its declaration says
 KITH_VARIANT|plain|s|build to run: plain, san (sanitizers) or cov (coverage)
@@ -93,6 +110,10 @@ check_settings() {
 	[[ -z $KITH_PROCESSES ]] || check_number KITH_PROCESSES 1 64
 	check_number KITH_IDLE_STOP 0 86400
 	check_number KITH_BODY_LIMIT 1 104857600
+	check_number KITH_WORKER_PROCESSES 1 64
+	check_number KITH_RESEND_RATE 1 1000
+	[[ -z $KITH_SMTP_URL$KITH_RESEND_API_KEY || -n $KITH_MAIL_FROM ]] ||
+		fail 'KITH_MAIL_FROM must say whom mails come from'
 	[[ $KITH_VARIANT =~ ^(plain|san|cov)$ ]] ||
 		fail "KITH_VARIANT must be plain, san or cov, not \"$KITH_VARIANT\""
 	local LC_ALL=C # a length in bytes

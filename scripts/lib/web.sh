@@ -53,7 +53,7 @@ executables() {
 }
 
 start_programs() {
-	local executable name environment=() auth=() own
+	local executable name environment=() auth=() worker=() own listen
 	local KITH_DATABASE=${KITH_DATABASE:-host=$run_dir port=5432 dbname=kith}
 	local KITH_KEYS=${KITH_KEYS:-$KITH_HOME/keys.json}
 
@@ -63,8 +63,15 @@ start_programs() {
 		environment+=("$name=${!name}")
 	done
 	auth=("KITH_SIGNING_KEY=$KITH_HOME/auth/signing-key" "KITH_AUTH_SECRET=$KITH_HOME/auth/secret" "KITH_ISSUER=$url/auth/v1")
-	for name in $(setting_names a); do
+	for name in $(setting_names a) $(setting_names m); do
 		auth+=("$name=${!name}")
+	done
+	worker=("KITH_MAIL_DEFAULTS=$app/share/kith/mail")
+	for name in $(setting_names w) $(setting_names m); do
+		worker+=("$name=${!name}")
+	done
+	for name in "${!worker_secrets[@]}"; do
+		[[ -z ${!name} ]] || worker+=("$name=$KITH_HOME/worker/${worker_secrets[$name]}")
 	done
 	# Coverage is written where the programs may write.
 	[[ $KITH_VARIANT != cov ]] || environment+=("GCOV_PREFIX=$KITH_HOME/tmp/coverage")
@@ -73,9 +80,13 @@ start_programs() {
 	done
 	for executable in $(executables); do
 		own=()
-		[[ $executable != kith-auth ]] || own=("${auth[@]}")
+		listen=(--listen "$run_dir")
+		case $executable in
+		kith-auth) own=("${auth[@]}") ;;
+		kith-worker) own=("${worker[@]}") listen=() ;;
+		esac
 		alive "$executable" || launch "$executable" "${as[@]}" env -i "${environment[@]}" "${own[@]}" \
-			"$app/libexec/kith/$executable" --listen "$run_dir"
+			"$app/libexec/kith/$executable" "${listen[@]}"
 	done
 }
 

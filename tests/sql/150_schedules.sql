@@ -185,7 +185,7 @@ select is((select count(*) from public.scheduled_messages where user_id = test.i
 select is_empty($$
     select f, who
     from unnest(array[
-        'kith.claim_messages(integer,interval)', 'kith.post_message(uuid,integer,jsonb,text,text)',
+        'kith.claim_messages(integer,interval,text[])', 'kith.post_message(uuid,integer,jsonb,text,text)',
         'kith.finish_message(uuid,integer,text,text,text,timestamptz)',
         'kith.schedule_message(uuid,text,timestamptz,text,text,jsonb,uuid,text)'
     ]::regprocedure[]) f, unnest(array['anon', 'authenticated', 'service_role', 'kith_api', 'kith_service', 'kith_webhooks']) who

@@ -88,11 +88,12 @@ select set_eq($$ select signature from test.functions where prosecdef $$, array[
     'kith.plan_limit(uuid,text)', 'kith.retire_memories(uuid)', 'kith.start_subscription()', 'kith.revive_memory()',
     'kith.claim_jobs(text[],interval,integer)', 'kith.delete_files(uuid,text[])', 'kith.enqueue(text,jsonb,text,timestamp with time zone,uuid,integer)',
     'kith.fail_job(bigint,integer,text,interval,boolean)', 'kith.finish_job(bigint,integer)', 'kith.release_files()', 'kith.sweep_jobs(interval)',
+    'kith.keep_job(bigint,integer,jsonb,interval)', 'kith.postpone_job(bigint,integer,text,interval)', 'kith.next_job(text[])', 'kith.sweep(integer)',
     'kith.unused_files(text[])',
     'kith.drop_generating()', 'kith.drop_jobs(text,uuid,text,uuid)', 'kith.fail_generating()', 'kith.fail_training()', 'kith.release_voice()',
     'generate_voice_message(uuid)', 'train_voice(uuid,boolean)'
 ] || array[
-    'kith.cancel_workspace_messages()', 'kith.claim_messages(integer,interval)', 'kith.keep_email_status()',
+    'kith.cancel_workspace_messages()', 'kith.claim_messages(integer,interval,text[])', 'kith.next_message(text[])', 'kith.announce_messages()', 'kith.keep_email_status()',
     'kith.finish_message(uuid,integer,text,text,text,timestamp with time zone)', 'kith.follow_scheduled_message()',
     'kith.keep_subscription_event()', 'kith.post_message(uuid,integer,jsonb,text,text)',
     'kith.redeem_telegram_link_token(text,bigint,bigint,text)',
