@@ -125,12 +125,13 @@ fuzz: $(FUZZERS)
 	done
 
 install: all
-	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(datadir)/sql/dialects $(DESTDIR)$(datadir)/nginx $(DESTDIR)$(datadir)/mail \
+	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(datadir)/sql/dialects $(DESTDIR)$(datadir)/nginx/pages $(DESTDIR)$(datadir)/mail \
 	    $(DESTDIR)$(prefix)/bin
 	install $(PROGRAMS) $(DESTDIR)$(libexecdir)
 	install -m 644 $(wildcard sql/*.sql) $(DESTDIR)$(datadir)/sql
 	install -m 644 $(wildcard sql/dialects/*.sql) $(DESTDIR)$(datadir)/sql/dialects
 	install -m 644 $(wildcard nginx/*.conf) $(BUILD)/routes.conf $(DESTDIR)$(datadir)/nginx
+	install -m 644 $(wildcard nginx/pages/*) $(DESTDIR)$(datadir)/nginx/pages
 	install -m 644 $(wildcard cgi-bin/mail/*.txt cgi-bin/mail/*.html) $(DESTDIR)$(datadir)/mail
 	cp -R scripts $(DESTDIR)$(datadir)/
 	ln -sf $(datadir)/scripts/kith $(DESTDIR)$(prefix)/bin/kith

@@ -295,8 +295,14 @@ $$;
 comment on function kith.find_user(text) is 'The user of an address, whatever its case; all null when there is none.';
 
 -- A user with an address is confirmed, or has still to follow a link.
-create function kith.add_user(email text, hash text, confirmed boolean, app_metadata jsonb, user_metadata jsonb)
-returns auth.users
+create function kith.add_user(
+    email text,
+    hash text,
+    confirmed boolean,
+    app_metadata jsonb,
+    user_metadata jsonb,
+    id uuid default pg_catalog.gen_random_uuid()
+) returns auth.users
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -307,7 +313,7 @@ begin
         created_at, updated_at, is_anonymous
     )
     values (
-        '00000000-0000-0000-0000-000000000000', pg_catalog.gen_random_uuid(), 'authenticated', 'authenticated',
+        '00000000-0000-0000-0000-000000000000', add_user.id, 'authenticated', 'authenticated',
         add_user.email, coalesce(add_user.hash, ''), case when confirmed then pg_catalog.now() end, app_metadata,
         user_metadata, pg_catalog.now(), pg_catalog.now(), add_user.email is null
     )
@@ -320,57 +326,7 @@ begin
     return u;
 end
 $$;
-comment on function kith.add_user(text, text, boolean, jsonb, jsonb) is 'Makes a user; one without address is a guest.';
-
--- One-time tokens: what a mail lets its reader do.  link, from the program:
--- token_hash, code_hash, lifetime (seconds) and mail, the payload of the job.  A
--- newer token of a kind takes the place of the older one.
-create function kith.send_link(user_id uuid, type auth.one_time_token_type, address text, link json) returns void
-language plpgsql volatile set search_path = ''
-as $$
-#variable_conflict use_column
-declare
-    u auth.users;
-begin
-    insert into auth.one_time_tokens (
-        id, user_id, token_type, token_hash, relates_to, created_at, updated_at, code_hash, expires_at
-    )
-    values (
-        pg_catalog.gen_random_uuid(), send_link.user_id, send_link.type, link ->> 'token_hash', send_link.address,
-        pg_catalog.now() at time zone 'UTC', pg_catalog.now() at time zone 'UTC', link ->> 'code_hash',
-        pg_catalog.now() + pg_catalog.make_interval(secs => (link ->> 'lifetime')::double precision)
-    )
-    on conflict (user_id, token_type) do update
-    set id = excluded.id,
-        token_hash = excluded.token_hash,
-        relates_to = excluded.relates_to,
-        updated_at = excluded.updated_at,
-        code_hash = excluded.code_hash,
-        expires_at = excluded.expires_at,
-        failed_attempts = 0;
-    update auth.users x
-    set confirmation_sent_at = case type when 'confirmation_token' then pg_catalog.now() else x.confirmation_sent_at end,
-        recovery_sent_at = case type when 'recovery_token' then pg_catalog.now() else x.recovery_sent_at end,
-        email_change_sent_at = case
-            when type in ('email_change_token_new', 'email_change_token_current') then pg_catalog.now()
-            else x.email_change_sent_at
-        end,
-        reauthentication_sent_at = case type
-            when 'reauthentication_token' then pg_catalog.now()
-            else x.reauthentication_sent_at
-        end
-    where x.id = send_link.user_id
-    returning * into u;
-    perform kith.enqueue(
-        'mail',
-        pg_catalog.jsonb_set((link -> 'mail')::jsonb, '{data,Data}', coalesce(u.raw_user_meta_data, '{}')),
-        key => 'mail ' || (link ->> 'token_hash'),
-        user_id => u.id
-    );
-end
-$$;
-comment on function kith.send_link(uuid, auth.one_time_token_type, text, json) is
-    'Keeps a one-time token for a user and queues the mail that holds it.';
+comment on function kith.add_user(text, text, boolean, jsonb, jsonb, uuid) is 'Makes a user; one without address is a guest.';
 
 create function kith.made_up_user(email text, metadata jsonb) returns auth.users
 language plpgsql volatile set search_path = ''
@@ -420,7 +376,7 @@ begin
     elsif confirmed then
         return kith.start_session(u.id, 'password', context);
     elsif u.confirmed_at is null then
-        perform kith.send_link(u.id, 'confirmation_token', u.email, link);
+        perform kith.send_link(u.id, 'confirmation_token', email, link);
         select * into u from auth.users x where x.id = u.id;
         if known then
             u.raw_user_meta_data := data;  -- not what somebody else said of them
@@ -670,9 +626,17 @@ as $$
 $$;
 comment on function kith.set_password(uuid, text, uuid) is 'A new password ends every other session and every pending link.';
 
--- body: what the client sent, of which "data" is merged.
-create function kith.update_user(user_id uuid, session_id uuid, body jsonb, email text, hash text, confirmed boolean)
-returns json
+-- body: what the client sent, of which "data" is merged.  links: mails to prove
+-- another address, unless it is confirmed without.
+create function kith.update_user(
+    user_id uuid,
+    session_id uuid,
+    body jsonb,
+    email text,
+    hash text,
+    confirmed boolean,
+    links json default null
+) returns json
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -683,51 +647,31 @@ begin
         set raw_user_meta_data = kith.merge_metadata(x.raw_user_meta_data, body -> 'data'), updated_at = pg_catalog.now()
         where x.id = u.id;
     end if;
-    if email is not null and email is distinct from pg_catalog.lower(u.email) then
-        perform kith.change_email(u, email, confirmed);
-    end if;
     if hash is not null then
         if u.is_anonymous and (email is null or not confirmed) then
             perform kith.refuse(422, 'validation_failed', 'Updating password of an anonymous user without an email or phone is not allowed');
         end if;
         perform kith.set_password(u.id, hash, session_id);
     end if;
+    -- Behind the password, which ends pending links.
+    if email is not null and email is distinct from pg_catalog.lower(u.email) then
+        if confirmed then
+            perform kith.change_email(u, email);
+        else
+            perform kith.begin_email_change(u, email, links);
+        end if;
+    end if;
     select * into u from auth.users x where x.id = u.id;
     return kith.user_json(u);
 end
 $$;
-comment on function kith.update_user(uuid, uuid, jsonb, text, text, boolean) is 'What a user changes of themselves.';
-
-create function kith.change_email(u auth.users, email text, confirmed boolean) returns void
-language plpgsql volatile set search_path = ''
-as $$
-begin
-    if (kith.find_user(change_email.email)).id is not null then
-        perform kith.refuse(422, 'email_exists', 'A user with this email address has already been registered');
-    end if;
-    begin
-        update auth.users x
-        set email = change_email.email,
-            email_confirmed_at = pg_catalog.now(),
-            is_anonymous = false,
-            raw_app_meta_data = coalesce(x.raw_app_meta_data, '{}') || '{"provider": "email", "providers": ["email"]}',
-            updated_at = pg_catalog.now()
-        where x.id = u.id
-        returning * into u;
-    exception when unique_violation then
-        perform kith.refuse(422, 'email_exists', 'A user with this email address has already been registered');
-    end;
-    perform kith.add_email_identity(u);
-end
-$$;
-comment on function kith.change_email(auth.users, text, boolean) is 'Gives a user another address at once.';
+comment on function kith.update_user(uuid, uuid, jsonb, text, text, boolean, json) is 'What a user changes of themselves.';
 
 grant select on sequence kith.schema_version to kith_auth;
 grant execute on function
     kith.get_user(uuid, uuid),
     kith.own_password(uuid, uuid),
-    kith.update_user(uuid, uuid, jsonb, text, text, boolean),
-    kith.change_email(auth.users, text, boolean),
+    kith.update_user(uuid, uuid, jsonb, text, text, boolean, json),
     kith.refuse(integer, text, text),
     kith.hit(text[], integer[], integer[]),
     kith.limited(text[], integer[]),
@@ -742,8 +686,7 @@ grant execute on function
     kith.merge_metadata(jsonb, jsonb),
     kith.add_email_identity(auth.users),
     kith.find_user(text),
-    kith.add_user(text, text, boolean, jsonb, jsonb),
-    kith.send_link(uuid, auth.one_time_token_type, text, json),
+    kith.add_user(text, text, boolean, jsonb, jsonb, uuid),
     kith.made_up_user(text, jsonb),
     kith.sign_up(text, text, jsonb, boolean, json, json),
     kith.sign_up_guest(jsonb, json),

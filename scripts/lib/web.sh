@@ -16,6 +16,7 @@ write_nginx_conf() {
 	for file in "$from"/*.conf; do
 		text=$(<"$file")
 		text=${text//@HOME@/"$KITH_HOME"}
+		text=${text//@SHARE@/"$app/share/kith"}
 		text=${text//@USER@/"$user"}
 		text=${text//@LISTEN@/"${listen%$'\n'}"}
 		text=${text//@LISTEN_DEFAULT@/"${default%$'\n'}"}
