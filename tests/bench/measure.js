@@ -41,11 +41,16 @@ async function until(what, condition) {
 	}
 }
 
-// So many at once that each process of a program answers some; then they close their connections.
-async function useAndLeave(paths) {
+// So many at once that each process of a program answers some.
+async function use(paths) {
 	for (const path of paths)
 		await Promise.all(Array.from({ length: 50 }, () =>
 			fetch(`${url}${path}?limit=1`, { headers: { apikey: anonKey } }).then((r) => r.text())));
+}
+
+// Afterwards they close their connections.
+async function useAndLeave(paths) {
+	await use(paths);
 	await until('connections are closed', () =>
 		sql("select count(*) from pg_stat_activity where usename in ('kith_api', 'kith_service')") === '0');
 	await pause(1000);
@@ -88,10 +93,11 @@ async function measureGrowth() {
 			say(`  ${done} of ${count} mixed requests`);
 		}
 	};
-
-	await mixed(wanted / 10);
 	// Those that the mixed requests do not call may go to sleep meanwhile.
 	const called = ['kith-users', 'kith-conversations', 'kith-messages', 'kith-memories', 'kith-rest'];
+
+	await use(called.map((name) => pathOfEach()[name]));
+	await mixed(wanted / 10);
 	const processes = ours().filter(({ name }) => called.includes(name));
 	const before = resident(processes);
 	await mixed(wanted);
