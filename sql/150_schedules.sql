@@ -171,7 +171,9 @@ comment on column public.email_delivery_log.created_at is 'When sending began.';
 
 alter table public.email_delivery_log enable row level security, force row level security;
 create policy "message owner reads delivery" on public.email_delivery_log for select to authenticated
-    using ((select auth.uid()) = (select m.user_id from public.scheduled_messages m where m.id = scheduled_message_id));
+    using (exists (
+        select from public.scheduled_messages m where m.id = scheduled_message_id and m.user_id = (select auth.uid())
+    ));
 grant select on public.email_delivery_log to authenticated;
 -- No writing by users.  No grant to anon.
 
