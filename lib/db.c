@@ -1,14 +1,13 @@
 #include "db.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "arena.h"
 #include "auth.h"
 #include "clock.h"
-#include "db_connection.h"
+#include "hint.h"
 #include "hook.h"
+#include "pipeline.h"
 #include "preamble.h"
 #include "request.h"
 #include "settings.h"
@@ -18,239 +17,21 @@
 #define MAX_STATEMENTS 3	/* page, count, and what comes before them */
 #define GRACE_US 2000000	/* the server's own timeout comes first; this one is for a server that is frozen */
 
-/* One request's pipeline, while it runs. */
-struct run {
-	struct kith_request *req;
-	struct kith_connection *c;
-	int64_t deadline_us;
-	bool read_only;
-	bool beginning;	/* the preamble's result is awaited */
-	bool again;	/* trying the whole transaction again is safe and sensible */
-	bool hold;	/* the commit waits until the results are here */
-	bool hooked;	/* the hook is still at work: nothing can have been written */
-	enum kith_end end;	/* other than KITH_CAME: the connection is of no more use */
-};
-
-static void
-clear(void *result)
-{
-	PQclear(result);
-}
-
-static const char *
-field(const PGresult *result, int code)
-{
-	return PQresultErrorField(result, code);
-}
-
-static int
-fail_lost(struct run *run)
-{
-	if (!run->end)
-		run->end = KITH_LOST;
-	if (run->end == KITH_TOO_LARGE && (run->read_only || run->hold || run->hooked)) {
-		kith_fail_answer_too_large(run->req);
-	} else if (run->end == KITH_TIMED_OUT) {
-		kith_fail(run->req, 504, "57014", "canceling statement due to statement timeout");
-	} else {
-		kith_fail(run->req, 503, "PGRST001", "Database connection lost");
-		kith_fail_log(run->req, "connection: %.200s", PQerrorMessage(run->c->pg));
-	}
-	return -1;
-}
-
-/* kith.check_session() found the session signed out, or its user banned or deleted. */
-static int
-fail_session(struct kith_request *req, const char *why)
-{
-	static const char message[] = "JWT session has ended";
-
-	kith_reply_header(req, "WWW-Authenticate", "Bearer error=\"invalid_token\", error_description=\"%s\"", message);
-	kith_fail(req, 401, "PGRST303", "%s", message);
-	return kith_fail_log(req, "%s", why);
-}
-
-static int
-fail_sql(struct run *run, const PGresult *result, struct kith_statement *statement)
-{
-	struct kith_request *req = run->req;
-	const char *state = field(result, PG_DIAG_SQLSTATE);
-	const char *message = field(result, PG_DIAG_MESSAGE_PRIMARY);
-	const char *details = field(result, PG_DIAG_MESSAGE_DETAIL);
-	const char *hint = field(result, PG_DIAG_MESSAGE_HINT);
-	bool anonymous = req->identity && req->identity->role == KITH_ANON;
-	int status;
-
-	if (!state || !message)
-		return fail_lost(run);
-	if (!strcmp(state, "26000") || (!strcmp(state, "0A000") && strstr(message, "cached plan"))) {
-		if (statement)
-			kith_connection_forget(run->c, statement);
-		run->again = true;
-	}
-	if (!strcmp(state, "40001") || !strcmp(state, "40P01"))
-		run->again = true;
-	/* A standby where the primary was: the conninfo finds the new one. */
-	if (!strcmp(state, "25006") && !run->read_only) {
-		run->again = true;
-		run->end = KITH_LOST;
-	}
-	if (run->beginning && !strcmp(state, "PT401"))
-		return fail_session(req, message);
-	status = kith_error_status(state, anonymous);
-	/* A nesting that is the caller's doing, under the code of a fault in the server. */
-	if (!strcmp(state, "XX000") && !strcmp(message, "tsquery stack too small"))
-		status = 400;
-	if (status == 401)
-		kith_reply_header(req, "WWW-Authenticate", "Bearer");
-	kith_fail(req, status, kith_strdup(req->arena, state), "%s", message);
-	if (details)
-		kith_fail_details(req, "%s", details);
-	if (hint)
-		kith_fail_hint(req, "%s", hint);
-	return -1;
-}
-
-static int
-send(struct run *run, const char *role, const struct kith_sql *sql, struct kith_statement **statement)
-{
-	PGconn *pg = run->c->pg;
-	struct kith_statement *s = kith_connection_statement(run->c, role, sql->text.s);
-	int ok;
-
-	*statement = s;
-	if (!s)
-		ok = PQsendQueryParams(pg, sql->text.s, sql->nparams, NULL, sql->params, NULL, NULL, sql->binary);
-	else
-		ok = (s->prepared || PQsendPrepare(pg, s->name, sql->text.s, 0, NULL)) &&
-		    PQsendQueryPrepared(pg, s->name, sql->nparams, sql->params, NULL, NULL, sql->binary);
-	return ok ? 0 : fail_lost(run);
-}
-
-/* Reads up to the NULL that ends one sent command; the result lives until the request ends. */
-static const PGresult *
-receive(struct run *run)
-{
-	PGresult *first = NULL, *result;
-
-	while ((result = kith_connection_result(run->req, run->c, run->deadline_us, run->read_only, &run->end))) {
-		if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
-			PQclear(result);
-			return NULL;
-		}
-		kith_arena_later(run->req->arena, clear, result);
-		if (!first)
-			first = result;
-	}
-	if (run->end) {
-		fail_lost(run);
-		return NULL;
-	}
-	return first;
-}
-
-/* What a statement's preparation came to, if it was new.  -1 when the connection is of no more use. */
-static int
-receive_prepared(struct run *run, struct kith_statement *statement)
-{
-	const PGresult *result;
-
-	if (!statement || statement->prepared)
-		return 0;
-	result = receive(run);
-	if (!result)
-		return -1;
-	if (PQresultStatus(result) == PGRES_COMMAND_OK)
-		statement->prepared = true;
-	else if (PQresultStatus(result) == PGRES_FATAL_ERROR)
-		fail_sql(run, result, statement);
-	return 0;
-}
-
-/* Result of one statement, after that of its preparation if it was new.  NULL with the error set. */
-static const PGresult *
-receive_statement(struct run *run, struct kith_statement *statement)
-{
-	const PGresult *result;
-
-	if (receive_prepared(run, statement))
-		return NULL;
-	result = receive(run);
-	if (!result)
-		return NULL;
-	switch (PQresultStatus(result)) {
-	case PGRES_COMMAND_OK:
-	case PGRES_TUPLES_OK:
-		return result;
-	case PGRES_FATAL_ERROR:
-		fail_sql(run, result, statement);
-		return NULL;
-	default:	/* PGRES_PIPELINE_ABORTED: an earlier statement failed and has told so */
-		return NULL;
-	}
-}
-
-/* Reads what is left up to the answer to Sync.  0 when the transaction has ended well. */
-static int
-finish(struct run *run)
-{
-	for (;;) {
-		PGresult *result = kith_connection_result(run->req, run->c, run->deadline_us, false, &run->end);
-		ExecStatusType status;
-
-		if (run->end)
-			return fail_lost(run);
-		if (!result)
-			continue;
-		status = PQresultStatus(result);
-		if (status == PGRES_FATAL_ERROR)
-			fail_sql(run, result, NULL);
-		PQclear(result);
-		if (status == PGRES_PIPELINE_SYNC)
-			break;
-	}
-	/* Anything but idle is a transaction that must never meet the next request. */
-	if (PQtransactionStatus(run->c->pg) != PQTRANS_IDLE)
-		return fail_lost(run);
-	return run->req->error.status ? -1 : 0;
-}
-
-/* Hands the rows of a statement to the hook, each as it comes; all of them are read, whatever it says. */
-static bool
-receive_rows(struct run *run, struct kith_statement *statement, const struct kith_transaction *t)
-{
-	bool ok = true;
-	PGresult *result;
-
-	if (receive_prepared(run, statement))
-		return false;
-	PQsetSingleRowMode(run->c->pg);
-	while ((result = kith_connection_result(run->req, run->c, run->deadline_us, run->read_only, &run->end))) {
-		ExecStatusType status = PQresultStatus(result);
-
-		if (status == PGRES_FATAL_ERROR)
-			fail_sql(run, result, statement);
-		if (status != PGRES_SINGLE_TUPLE && status != PGRES_TUPLES_OK)
-			ok = false;
-		for (int i = 0; ok && i < PQntuples(result); i++)
-			ok = !t->hook->row(t->call, result, i);
-		PQclear(result);
-	}
-	if (run->end)
-		fail_lost(run);
-	return ok && !run->end;
-}
-
 /* Ends a transaction that shall come to nothing. */
 static int
-give_up(struct run *run)
+give_up(struct kith_pipeline *run)
 {
-	if (run->end)
-		return -1;
-	if (!PQsendQueryParams(run->c->pg, "rollback", 0, NULL, NULL, NULL, NULL, 0) || !PQpipelineSync(run->c->pg))
-		return fail_lost(run);
-	finish(run);
+	if (!run->end && !kith_pipeline_rollback(run) && !kith_pipeline_sync(run))
+		kith_pipeline_finish(run);
 	return -1;
+}
+
+static int
+take_row(void *transaction, const PGresult *result, int row)
+{
+	const struct kith_transaction *t = transaction;
+
+	return t->hook->row(t->call, result, row);
 }
 
 /*
@@ -259,7 +40,7 @@ give_up(struct run *run)
  * may not set anything, and then taken on again.
  */
 static int
-run_hook(struct run *run, const struct kith_transaction *t, struct kith_sql **begin)
+run_hook(struct kith_pipeline *run, const struct kith_transaction *t, struct kith_sql **begin)
 {
 	struct kith_arena *arena = run->req->arena;
 	const char *role = run->req->identity->role_name;
@@ -279,18 +60,18 @@ run_hook(struct run *run, const struct kith_transaction *t, struct kith_sql **be
 	sql[last] = kith_sql_new(arena);
 	kith_sql_text(sql[last], "set role none");
 	for (int i = 0; i <= last; i++)
-		if (send(run, i && i < last ? role : "", sql[i], &statements[i]))
+		if (kith_pipeline_send(run, i && i < last ? role : "", sql[i], &statements[i]))
 			return -1;
-	if (!PQsendFlushRequest(run->c->pg))
-		return fail_lost(run);
+	if (kith_pipeline_flush(run))
+		return -1;
 
 	run->hooked = true;
 	for (int i = 0; i <= last && !run->end; i++) {
 		run->beginning = !i;
 		if (t->hook->row && i && i < last)
-			ok = receive_rows(run, statements[i], t) && ok;
+			ok = kith_pipeline_rows(run, statements[i], take_row, (void *)(uintptr_t)t) && ok;
 		else
-			ok = (results[i] = receive_statement(run, statements[i])) && ok;
+			ok = (results[i] = kith_pipeline_receive(run, statements[i])) && ok;
 	}
 	run->beginning = run->hooked = false;
 	kith_buf_init(&computed, arena, 0);
@@ -316,8 +97,8 @@ check_size(struct kith_request *req, const PGresult **results, int nsql)
 }
 
 static int
-attempt(struct run *run, const struct kith_transaction *t, struct kith_sql *begin, struct kith_sql *const *sql,
-    int nsql, const PGresult **results, int (*check)(struct kith_request *req, const PGresult **results, void *arg),
+attempt(struct kith_pipeline *run, const struct kith_transaction *t, struct kith_sql *begin,
+    struct kith_sql *const *sql, int nsql, const PGresult **results, int (*check)(struct kith_request *req, const PGresult **results, void *arg),
     void *arg)
 {
 	struct kith_request *req = run->req;
@@ -327,20 +108,20 @@ attempt(struct run *run, const struct kith_transaction *t, struct kith_sql *begi
 
 	if (t->hook && run_hook(run, t, &begin))
 		return -1;
-	if (send(run, "", begin, &statements[nsql]))
+	if (kith_pipeline_send(run, "", begin, &statements[nsql]))
 		return -1;
 	for (int i = 0; i < nsql; i++)
-		if (send(run, role, sql[i], &statements[i]))
+		if (kith_pipeline_send(run, role, sql[i], &statements[i]))
 			return -1;
-	if (!(run->hold ? PQsendFlushRequest(run->c->pg) : PQpipelineSync(run->c->pg)))
-		return fail_lost(run);
+	if (run->hold ? kith_pipeline_flush(run) : kith_pipeline_sync(run))
+		return -1;
 
 	/* After an error PostgreSQL skips the rest, and so tells of each statement that it was skipped. */
 	run->beginning = true;
-	ok = receive_statement(run, statements[nsql]) && ok;
+	ok = kith_pipeline_receive(run, statements[nsql]) && ok;
 	run->beginning = false;
 	for (int i = 0; i < nsql && !run->end; i++) {
-		results[i] = receive_statement(run, statements[i]);
+		results[i] = kith_pipeline_receive(run, statements[i]);
 		ok = results[i] && ok;
 	}
 	if (run->end)
@@ -348,12 +129,12 @@ attempt(struct run *run, const struct kith_transaction *t, struct kith_sql *begi
 	if (run->hold) {
 		KITH_TEST_POINT("before-commit");
 		if (ok && (check_size(req, results, nsql) || (check && check(req, results, arg))) &&
-		    !PQsendQueryParams(run->c->pg, "rollback", 0, NULL, NULL, NULL, NULL, 0))
-			return fail_lost(run);
-		if (!PQpipelineSync(run->c->pg))
-			return fail_lost(run);
+		    kith_pipeline_rollback(run))
+			return -1;
+		if (kith_pipeline_sync(run))
+			return -1;
 	}
-	return finish(run);
+	return kith_pipeline_finish(run);
 }
 
 /*
@@ -378,10 +159,11 @@ kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct k
 {
 	struct kith_sql *begin = kith_preamble(req, t);
 	long timeout_ms = kith_preamble_timeout(req->identity);
+	struct kith_refusal refusal = { 0 };
 	int rc = -1;
 
 	for (int tries = 0; tries < 3; tries++) {
-		struct run run = { .req = req, .read_only = t->read_only, .hold = t->hold || check };
+		struct kith_pipeline run = { .req = req, .read_only = t->read_only, .hold = t->hold || check };
 		int64_t begun;
 
 		memset(&req->error, 0, sizeof(req->error));
@@ -402,9 +184,12 @@ kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct k
 				run.again = true;
 		}
 		kith_connection_put(run.c, request_size(req, t));
+		refusal = run.refusal;
 		if (!rc || !run.again)
 			break;
 	}
+	if (rc)
+		kith_hint(req, &refusal);
 	if (!rc && t->read_only)
 		return check_size(req, results, nsql);
 	if (!rc) {
@@ -416,20 +201,16 @@ kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct k
 
 /* One statement, sent with its own transaction's end. */
 static const PGresult *
-run_alone(struct run *run, const struct kith_sql *sql)
+run_alone(struct kith_pipeline *run, const struct kith_sql *sql)
 {
 	struct kith_statement *statement;
 	const PGresult *result;
 
 	run->deadline_us = kith_now_us() + (int64_t)kith_settings.statement_timeout * 1000 + GRACE_US;
-	if (send(run, "", sql, &statement))
+	if (kith_pipeline_send(run, "", sql, &statement) || kith_pipeline_sync(run))
 		return NULL;
-	if (!PQpipelineSync(run->c->pg)) {
-		fail_lost(run);
-		return NULL;
-	}
-	result = receive_statement(run, statement);
-	if (run->end || finish(run))
+	result = kith_pipeline_receive(run, statement);
+	if (run->end || kith_pipeline_finish(run))
 		return NULL;
 	return result;
 }
@@ -441,7 +222,7 @@ kith_db_call(struct kith_request *req, const struct kith_sql *sql)
 	bool again = true;
 
 	for (int tries = 0; !result && again && tries < 3; tries++) {
-		struct run run = { .req = req };
+		struct kith_pipeline run = { .req = req };
 		int64_t begun;
 
 		memset(&req->error, 0, sizeof(req->error));
@@ -469,7 +250,7 @@ const PGresult *
 kith_db_catalog(struct kith_request *req, const struct kith_sql *sql)
 {
 	/* The statement may check the session, as a preamble does. */
-	struct run run = { .req = req, .beginning = true };
+	struct kith_pipeline run = { .req = req, .beginning = true };
 	const PGresult *result;
 
 	run.c = kith_connection_get(req, KITH_LOGIN_API);

@@ -270,7 +270,7 @@ is_status $ana->post('/rest/v1/conversations', { user_id => $ben->id, title => '
 
 # Example 26.
 is_json $ben->post('/rest/v1/messages', { conversation_id => $morning->{id}, role => 'user', content => 'x' }), 403,
-    { code => '42501', details => undef, hint => undef,
+    { code => '42501', details => undef, hint => 'The row, and every row that it refers to, must be your own.',
 	message => 'new row violates row-level security policy for table "messages"' },
     'nobody writes into another user\'s conversation';
 is_json $ana->get("/rest/v1/messages?select=sequence_number&conversation_id=eq.$morning->{id}&order=sequence_number"),

@@ -1,0 +1,70 @@
+#include "hint.h"
+
+#include <string.h>
+
+#include "arena.h"
+#include "auth.h"
+#include "db.h"
+#include "request.h"
+#include "sql.h"
+
+static const char *
+field(struct kith_request *req, const PGresult *result, int code)
+{
+	const char *text = PQresultErrorField(result, code);
+
+	return text ? kith_strdup(req->arena, text) : NULL;
+}
+
+struct kith_refusal
+kith_hint_refusal(struct kith_request *req, const PGresult *result)
+{
+	return (struct kith_refusal){
+		.schema = field(req, result, PG_DIAG_SCHEMA_NAME),
+		.table = field(req, result, PG_DIAG_TABLE_NAME),
+		.constraint = field(req, result, PG_DIAG_CONSTRAINT_NAME),
+	};
+}
+
+static void
+hint_constraint(struct kith_request *req, const struct kith_refusal *refusal)
+{
+	struct kith_sql *sql = kith_sql_new(req->arena);
+	struct kith_error refused = req->error;
+	const PGresult *result;
+
+	kith_sql_text(sql, "select pg_catalog.obj_description(k.oid, 'pg_constraint') from pg_catalog.pg_constraint k"
+	    " join pg_catalog.pg_class c on c.oid = k.conrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+	    " where n.nspname = ");
+	kith_sql_param(sql, refusal->schema);
+	kith_sql_text(sql, " and c.relname = ");
+	kith_sql_param(sql, refusal->table);
+	kith_sql_text(sql, " and k.conname = ");
+	kith_sql_param(sql, refusal->constraint);
+	memset(&req->error, 0, sizeof(req->error));
+	result = kith_db_catalog(req, sql);
+	/* Whatever happens here, the refusal is what the client is told. */
+	req->error = refused;
+	if (result && PQntuples(result) && !PQgetisnull(result, 0, 0))
+		kith_fail_hint(req, "%s", PQgetvalue(result, 0, 0));
+}
+
+static void
+hint_right(struct kith_request *req)
+{
+	if (strstr(req->error.message, "violates row-level security policy"))
+		kith_fail_hint(req, "The row, and every row that it refers to, must be your own.");
+	else if (!strncmp(req->error.message, "permission denied for ", 22) && req->identity->role == KITH_AUTHENTICATED)
+		kith_fail_hint(req, "The server keeps it, or some of its columns: GET /rest/v1/ lists what you may do.");
+}
+
+void
+kith_hint(struct kith_request *req, const struct kith_refusal *refusal)
+{
+	if (req->error.hint || !req->error.code)
+		return;
+	if (refusal->constraint && refusal->table && refusal->schema)
+		hint_constraint(req, refusal);
+	else if (!strcmp(req->error.code, "42501"))
+		hint_right(req);
+}
