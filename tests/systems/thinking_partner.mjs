@@ -373,6 +373,7 @@ describe('table documents', () => {
 		assert.deepEqual(made.map((row) => row.file_type), ['pdf', 'docx', 'txt', 'md'])
 		refused(await db.from('documents').insert({ filename: 'f', file_type: 'exe' }), 400, '23514', { message: /documents_file_type_known/ })
 		refused(await db.from('documents').insert({ filename: 'f', file_size: -1 }), 400, '23514', { message: /documents_file_size_positive/ })
+		assert.equal(took(await db.from('documents').delete().eq('filename', 'f').select('id')).length, 4)
 	})
 
 	test('processing_status: pending, processing, completed; processed_at when processing completed', async () => {
