@@ -15,6 +15,7 @@ kith_doctor() {
 	if [[ -e $KITH_HOME/secrets ]]; then
 		doctor_files
 		doctor_certificate
+		doctor_keys
 		doctor_instance
 	else
 		note "there is no instance at $KITH_HOME yet: kith up makes it"
@@ -61,7 +62,8 @@ doctor_files() {
 	local file mode free
 
 	for file in secrets:700 data:700 secrets/signing-key.pem:600 \
-		secrets/service-key:600 secrets/tls-key.pem:600 worker:750 keys.json:640; do
+		secrets/service-key:600 secrets/tls-key.pem:600 secrets/auth-secret:600 \
+		auth/signing-key:640 auth/secret:640 worker:750 keys.json:640; do
 		mode=${file#*:}
 		file=$KITH_HOME/${file%:*}
 		if [[ ! -e $file ]]; then
@@ -75,6 +77,36 @@ doctor_files() {
 	fi
 	free=$(df -P "$KITH_HOME" | awk 'NR == 2 { print 100 - $5 }')
 	((free >= 15)) || wrong "only $free % of the disk of $KITH_HOME are free"
+}
+
+# The auth program signs with its copy of the key; everybody else believes what
+# keys.json and jwks.json say.
+doctor_keys() {
+	local key=$KITH_HOME/auth/signing-key kid file
+
+	[[ -e $key ]] || return 0
+	[[ -r $key ]] || { wrong "cannot read $key: run as its owner" && return; }
+	"${as[@]}" test -r "$key" || wrong "user $instance_user cannot read $key: kith down; kith up"
+	if [[ $(head -c 10 "$key") != -----BEGIN ]]; then
+		(($(head -n 1 "$key" | tr -d '\n' | wc -c) >= 32)) ||
+			wrong 'KITH_JWT_SECRET has less than 32 bytes: whoever tries can guess it'
+		return
+	fi
+	kid=$(describe_key "$key" 2>/dev/null) || { wrong "$key holds no key: kith down; kith up" && return; }
+	for file in keys.json auth/jwks.json; do
+		grep -qF "\"kid\":\"${kid%% *}\"" "$KITH_HOME/$file" ||
+			wrong "$KITH_HOME/$file does not know the key that signs tokens: kith down; kith up"
+	done
+}
+
+# The database says when a token ends, the programs whether it has.
+doctor_clock() {
+	local there here
+
+	there=$(psql -XqAt -c 'select (extract(epoch from clock_timestamp()) * 1000)::bigint')
+	here=$(now_ms)
+	((there - here < 5000 && here - there < 5000)) ||
+		wrong "the clock of the database is $(((there - here) / 1000)) s away from this machine's: let NTP set both"
 }
 
 doctor_certificate() {
@@ -101,6 +133,7 @@ doctor_instance() {
 	if ! alive postgresql; then
 		return
 	fi
+	doctor_clock
 	while IFS='|' read -r name setting; do
 		wrong "$name=$setting loses acknowledged writes: alter system reset $name, then restart"
 	done < <(psql -XqAt <<-'END'

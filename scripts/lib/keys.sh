@@ -51,20 +51,38 @@ sign() {
 	printf '%s.%s\n' "$1" "$signature"
 }
 
-# The public coordinate x or y of the signing key: an uncompressed point is
-# the end of what OpenSSL prints.
-coordinate() {
-	local point='head -c 32'
+# describe_key FILE: "KID X Y" of a private key.  An uncompressed point is the end
+# of what OpenSSL prints.
+describe_key() {
+	local point x y kid
 
-	[[ $1 == x ]] || point='tail -c 32'
-	openssl pkey -in "$KITH_HOME/secrets/signing-key.pem" -pubout -outform DER |
-		tail -c 64 | $point | base64url
+	point=$(openssl pkey -in "$1" -pubout -outform DER | tail -c 64 | od -A n -v -t x1 | tr -d ' \n')
+	x=$(tr a-f A-F <<<"${point:0:64}" | basenc --base16 -d | base64url)
+	y=$(tr a-f A-F <<<"${point:64}" | basenc --base16 -d | base64url)
+	# RFC 7638: these members, in this order, without blanks.
+	kid=$(printf '{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}' "$x" "$y" | openssl dgst -sha256 -binary | base64url)
+	echo "$kid $x $y"
+}
+
+# Lines "KID X Y": the key that signs, and those whose tokens are believed: the
+# next one, and old ones until the last token that they signed has expired.
+public_keys() {
+	local secrets=$KITH_HOME/secrets current kid x y until now
+
+	current=$(describe_key "$secrets/signing-key.pem")
+	echo "$current"
+	[[ ! -e $secrets/next-key.pem ]] || describe_key "$secrets/next-key.pem"
+	printf -v now '%(%s)T' -1
+	[[ ! -e $secrets/old-keys ]] || while read -r kid x y until; do
+		[[ $kid == "${current%% *}" ]] || ((until < now)) || echo "$kid $x $y"
+	done <"$secrets/old-keys"
 }
 
 make_keys() {
 	(
 		umask 077
 		[[ -e $KITH_HOME/secrets/service-key ]] || make_signing_key
+		note_kid # a rotation may have been interrupted
 		make_certificate
 	)
 	write_keys_json
@@ -74,7 +92,7 @@ make_keys() {
 
 # What only the auth program reads, and the public keys that nginx serves.
 write_auth_files() {
-	local secrets=$KITH_HOME/secrets auth=$KITH_HOME/auth x y
+	local secrets=$KITH_HOME/secrets auth=$KITH_HOME/auth kid x y keys=
 
 	install -d -g "$(id -gn "$instance_user")" -m 750 "$auth"
 	[[ -e $secrets/auth-secret ]] ||
@@ -85,12 +103,12 @@ write_auth_files() {
 		echo '{"keys":[]}' | write_file "$auth/jwks.json" 644
 		return
 	fi
+	while read -r kid x y; do
+		keys+=$(printf ',\n  {"kty":"EC","crv":"P-256","alg":"ES256","use":"sig","key_ops":["verify"],"kid":"%s","x":"%s","y":"%s"}' \
+			"$kid" "$x" "$y")
+	done < <(public_keys)
+	printf '{"keys":[%s]}\n' "${keys#,}" | write_file "$auth/jwks.json" 644
 	write_file "$auth/signing-key" 640 <"$secrets/signing-key.pem"
-	{ read -r x && read -r y; } <"$secrets/public-key"
-	write_file "$auth/jwks.json" 644 <<-END
-	{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","use":"sig","key_ops":["verify"],"kid":"$(cat "$secrets/kid")",
-	  "x":"$x","y":"$y"}]}
-	END
 }
 
 # The secrets of the worker: settings that name a file, and what our copy is
@@ -114,17 +132,29 @@ write_worker_files() {
 }
 
 make_signing_key() {
-	local secrets=$KITH_HOME/secrets x y
+	local secrets=$KITH_HOME/secrets
 
 	say 'making keys'
-	openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
-		-out "$secrets/signing-key.pem" 2>/dev/null
-	x=$(coordinate x)
-	y=$(coordinate y)
-	printf '%s\n%s\n' "$x" "$y" >"$secrets/public-key"
-	# RFC 7638: these members, in this order, without blanks.
-	printf '{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}' "$x" "$y" |
-		openssl dgst -sha256 -binary | base64url >"$secrets/kid"
+	new_key "$secrets/signing-key.pem"
+	note_kid
+	make_api_keys
+}
+
+new_key() {
+	openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1" 2>/dev/null
+}
+
+# So that a token can be made without asking OpenSSL for it.
+note_kid() {
+	local key
+
+	key=$(describe_key "$KITH_HOME/secrets/signing-key.pem")
+	echo "${key%% *}" >"$KITH_HOME/secrets/kid"
+}
+
+make_api_keys() {
+	local secrets=$KITH_HOME/secrets
+
 	make_api_key anon >"$secrets/anon-key"
 	# Last, and in one step: its presence says that all are there.
 	make_api_key service_role >"$secrets/service-key.new"
@@ -155,18 +185,19 @@ make_certificate() {
 # Names the file and what each key may do; the programs read it again when it
 # changes.
 write_keys_json() {
-	local secrets=$KITH_HOME/secrets x y secret=
+	local secrets=$KITH_HOME/secrets kid x y keys='' secret='' state=sign
 
-	{ read -r x && read -r y; } <"$secrets/public-key"
+	while read -r kid x y; do
+		keys+=$(printf ',\n  {"kty":"EC","crv":"P-256","alg":"ES256","kid":"%s","state":"%s","x":"%s","y":"%s",\n   "issuer":"%s","roles":["anon","authenticated","service_role"],"sessions":"%s"}' \
+			"$kid" "$state" "$x" "$y" "$url/auth/v1" "$url/auth/v1")
+		state=verify
+	done < <(public_keys)
 	if [[ -n $KITH_JWT_SECRET ]]; then
 		secret=$(printf ',\n  {"kty":"oct","alg":"HS256","k":"%s","roles":["anon","authenticated","service_role"],"sessions":"%s/auth/v1"}' \
 			"$(printf %s "$KITH_JWT_SECRET" | base64url)" "$url")
 	fi
 	write_file "$KITH_HOME/keys.json" 640 <<-END
-	{"keys":[
-	  {"kty":"EC","crv":"P-256","alg":"ES256","kid":"$(cat "$secrets/kid")",
-	   "x":"$x","y":"$y",
-	   "issuer":"$url/auth/v1","roles":["anon","authenticated","service_role"],"sessions":"$url/auth/v1"}$secret],
+	{"keys":[${keys#,}$secret],
 	 "api_keys":[
 	  {"role":"anon","sha256":"$(digest "$secrets/anon-key")"},
 	  {"role":"service_role","sha256":"$(digest "$secrets/service-key")"}]}
