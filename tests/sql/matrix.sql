@@ -1,37 +1,76 @@
--- Goal: who may do what to whose row, for every relation and column there is.
--- The relations, columns and foreign keys come from the catalogue, the expected
--- answers from matrix.psql; what is in one and not in the other fails.  D1 D2
+-- Goal: who may do what to whose row, for every relation, column and function
+-- that there is.  These, and the foreign keys, come from the catalogue, the
+-- expected answers from matrix.psql; what is in one and not in the other fails.
+-- `make mutate` breaks one rule after the other and has this find out.  D1 D2
 \ir ../lib/prelude.psql
 select no_plan();
 \ir matrix.psql
 
-create view test.relations as
-select c.oid::regclass as relation, (n.nspname || '.' || c.relname) collate "default" as name
+-- A view stands for the table that its id is of.
+create view test.shown as
+select v.ev_class::regclass as relation, f[1]::smallint as attnum, f[3]::oid::regclass as base, f[4]::smallint as base_attnum
+from pg_rewrite v
+join pg_attribute a on a.attrelid = v.ev_class,
+lateral regexp_matches(v.ev_action::text, ':resno (\d+) :resname (\S+) :ressortgroupref \d+ :resorigtbl ([1-9]\d*) :resorigcol (\d+) ', 'g') f
+where v.rulename = '_RETURN' and f[1]::smallint = a.attnum and f[2] = a.attname;
+create table test.relations as
+select c.oid::regclass as relation, (n.nspname || '.' || c.relname) collate "default" as name, c.relkind, n.nspname = 'public' as is_public,
+    case c.relkind when 'v' then (
+        select s.base from test.shown s join pg_attribute a on a.attrelid = s.relation and a.attnum = s.attnum where s.relation = c.oid and a.attname = 'id'
+    ) else c.oid::regclass end as base
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 where n.nspname not in ('kith', 'auth', 'extensions', 'test', 'tap') and n.nspname !~ '^(pg_|information_schema$)'
-    -- The rights of a dialect's views are those of their tables: dialects.sql.
-    and n.nspname not in ('justin', 'companion', 'trailhead', 'thinking_partner', 'essence')
     and c.relkind in ('r', 'v', 'm', 'f', 'p');
+create view test.tables as select * from test.relations where relkind in ('r', 'p');
 
-create view test.columns as
-select r.relation, r.name as relation_name, r.name || '.' || a.attname as name, a.attname::text as column_name, a.attnum, a.atttypid,
+-- Of a view's column, what it may take is said by the table's: base_name.
+create table test.columns as
+select r.relation, r.name as relation_name, r.name || '.' || a.attname as name, a.attname::text as column_name, a.attnum, b.atttypid,
     has_column_privilege('authenticated', r.relation, a.attnum, 'INSERT') as insertable,
     has_column_privilege('authenticated', r.relation, a.attnum, 'UPDATE') as updatable,
     has_any_column_privilege('authenticated', r.relation, 'INSERT') as any_insertable,
-    a.attnotnull and not a.atthasdef and a.attidentity = '' as required,
-    f.confrelid::regclass as parent
+    b.attnotnull and not b.atthasdef and b.attidentity = '' as required,
+    b.attrelid::regclass as base, b.attnum as base_attnum, o.name || '.' || b.attname as base_name,
+    f.confrelid::regclass as parent,
+    -- What is said for writing it: a column that is computed cannot be written by anybody.
+    case when r.relkind = 'v' and s.base is null then '0A000' else '42501' end as kept
 from test.relations r
 join pg_attribute a on a.attrelid = r.relation and a.attnum > 0 and not a.attisdropped
-left join pg_constraint f on f.contype = 'f' and f.conrelid = r.relation and f.conkey = array[a.attnum];
+left join test.shown s on s.relation = r.relation and s.attnum = a.attnum
+left join pg_attribute b on b.attrelid = coalesce(s.base, r.relation) and b.attnum = coalesce(s.base_attnum, a.attnum)
+left join test.relations o on o.relation = b.attrelid
+left join pg_constraint f on f.contype = 'f' and f.conrelid = b.attrelid and f.conkey = array[b.attnum];
 
--- The file names exactly what there is.
+-- The file names exactly what there is.  A view is expected to be as its table.
+insert into test.expected_cells
+select v.name, e.who, e.may_select, e.may_insert, e.may_update, e.may_delete, e.may_merge_new, e.may_merge_old
+from test.relations v
+join test.relations b on b.relation = v.base
+join test.expected_cells e on e.name = b.name
+where v.relkind = 'v' and not exists (select from test.expected_cells x where x.name = v.name);
+insert into test.expected_columns
+select c.name, e.insertable, e.updatable
+from test.columns c
+join test.expected_columns e on e.name = c.base_name
+where c.name <> c.base_name and not exists (select from test.expected_columns x where x.name = c.name);
 select set_eq('select name from test.expected_cells', 'select name from test.relations', 'every relation has its lines, and no line is without a relation');
 select is_empty($$ select name from test.expected_cells group by name having count(distinct who) <> 4 or count(*) <> 4 $$, 'four lines each');
 select set_eq(
     $$ select name, insertable, updatable from test.columns $$,
     $$ select name, insertable, updatable from test.expected_columns $$,
     'what a user may write is what the file says, column by column');
+-- Rights, for who has none of the table's columns, and what no policy is asked for.
+select is_empty($$
+    select e.name, e.who, verb
+    from test.expected_cells e
+    join test.relations r using (name),
+    lateral (values ('SELECT', e.may_select), ('INSERT', e.may_insert), ('UPDATE', e.may_update), ('DELETE', e.may_delete)) as c (verb, expected)
+    where case when verb = 'DELETE' then has_table_privilege(test.role(who), relation, verb)
+        else has_any_column_privilege(test.role(who), relation, verb) end <> (expected <> '42501') and who in ('anon', 'owner', 'service')
+$$, 'nobody has a right that they cannot use');
+select is_empty($$ select name, who, verb from test.relations, unnest(array['anon', 'authenticated', 'service_role']) who,
+    unnest(array['TRUNCATE', 'REFERENCES', 'TRIGGER']) verb where has_table_privilege(who, relation, verb) $$, 'nor one that asks no policy');  -- D5
 
 -- Fixtures.  A value for a column of a row of who's, as a literal.
 create sequence test.counter;
@@ -43,19 +82,19 @@ declare
     known text;
 begin
     if c.parent is not null and c.parent <> 'public.users'::regclass
-        and 1 < (select count(*) from test.columns s where s.relation = c.relation and s.parent = c.parent)
+        and 1 < (select count(*) from test.columns s where s.relation = c.base and s.parent = c.parent)
     then
         -- Columns with the same parent get one each: they may have to differ.
-        select s.literal into known from test.spare_parents s where s.name = c.name and s.who = value.who;
+        select s.literal into known from test.spare_parents s where s.name = c.base_name and s.who = value.who;
         if known is null then
             execute test.insert(c.parent, who) || ' returning quote_literal(id)' into known;
-            insert into test.spare_parents values (c.name, who, known);
+            insert into test.spare_parents values (c.base_name, who, known);
         end if;
         return known;
     elsif c.parent is not null then
         return quote_literal(test.row(c.parent, who));
     end if;
-    select f.query into known from test.forms f where f.name = c.name;
+    select f.query into known from test.forms f where f.name = c.base_name;
     if known is not null then
         execute known into known using who;
         return quote_literal(known);
@@ -63,7 +102,7 @@ begin
     -- The first word that a check lists.
     select (regexp_match(pg_get_constraintdef(k.oid), 'ARRAY\[''([^'']+)'''))[1] into known
     from pg_constraint k
-    where k.contype = 'c' and k.conrelid = c.relation and k.conkey = array[c.attnum];
+    where k.contype = 'c' and k.conrelid = c.base and k.conkey = array[c.base_attnum];
     return case
         when known is not null then quote_literal(known)
         when c.atttypid = 'uuid'::regtype then quote_literal(gen_random_uuid())
@@ -81,6 +120,8 @@ $$;
 create function test.insert(relation regclass, who text, id text default null, given jsonb default '{}') returns text language plpgsql as $$
 declare
     c test.columns;
+    -- A view without the owner that its table has: the parents say whose it is.
+    ownerless boolean := not exists (select from test.columns t where t.relation = insert.relation and t.parent = 'public.users'::regclass);
     names text := '';
     literals text := '';
 begin
@@ -91,10 +132,10 @@ begin
         elsif given ? c.column_name then
             names := names || format(', %I', c.column_name);
             literals := literals || ', ' || (given ->> c.column_name);
-        elsif exists (select from test.given_values g where g.name = c.name) then
+        elsif exists (select from test.given_values g where g.name = c.base_name) then
             names := names || format(', %I', c.column_name);
-            literals := literals || ', ' || (select g.literal from test.given_values g where g.name = c.name);
-        elsif (c.required or c.parent in ('public.users'::regclass, 'auth.users'::regclass)) and (c.insertable or not c.any_insertable) then
+            literals := literals || ', ' || (select g.literal from test.given_values g where g.name = c.base_name);
+        elsif (c.required or c.parent is not null and ownerless or c.parent in ('public.users'::regclass, 'auth.users'::regclass)) and (c.insertable or not c.any_insertable) then
             names := names || format(', %I', c.column_name);
             literals := literals || ', ' || test.value(c, who);
         end if;
@@ -107,9 +148,12 @@ create or replace function test.row(relation regclass, who text) returns text la
 declare
     made text := (select f.id from test.fixtures f where f.relation = row.relation and f.who = row.who);
     owner_column text := (select column_name from test.columns c where c.relation = row.relation and c.parent = 'public.users'::regclass);
+    base regclass := (select r.base from test.relations r where r.relation = row.relation);
 begin
     if made is not null then
         return made;
+    elsif base <> relation then
+        return test.row(base, who);
     elsif relation in ('public.users'::regclass, 'auth.users'::regclass) then
         return test.id(who);
     elsif owner_column is not null then
@@ -122,8 +166,8 @@ begin
     return made;
 end
 $$;
-select test.row(relation, who) from test.relations, unnest(array['owner', 'stranger']) who \g /dev/null
-select is(count(*), 2 * (select count(*) from test.relations) - 2, 'both users own a row in every relation') from test.fixtures;
+select test.row(relation, who) from test.tables, unnest(array['owner', 'stranger']) who \g /dev/null
+select is(count(*), 2 * (select count(*) from test.tables) - 2, 'both users own a row in every table') from test.fixtures;
 
 -- D1: each cell acts on the owner's row, and is undone.
 create function test.cell(relation regclass, who text, action text) returns text language plpgsql as $$
@@ -150,19 +194,19 @@ lateral (values ('select', e.may_select), ('insert', e.may_insert), ('update', e
 
 -- D10: a filter on another's id finds nothing, and says nothing.
 select is(test.probe('stranger', format('select from %s where id = %L', relation, test.row(relation, 'owner'))), '0', name || ': another''s id is no row')
-from test.relations where name <> 'public.plans';
+from test.relations where base <> 'public.plans'::regclass;
 
 -- D9: what the server keeps, the owner cannot write, in whatever way.
 -- Seen with the owner's eyes: other sessions write at the same time.
 create function test.content(relation regclass) returns jsonb language sql as $$
     select test.rows('owner', format('select * from %s order by id', relation))
 $$;
-create table test.before as select relation, test.content(relation) as content from test.relations;
-select is(test.try('owner', test.insert(relation, 'owner', given => jsonb_build_object(column_name, test.value(c, 'owner')))), '42501', name || ': not by insert')
+create table test.before as select relation, test.content(relation) as content from test.tables;
+select is(test.try('owner', test.insert(relation, 'owner', given => jsonb_build_object(column_name, test.value(c, 'owner')))), kept, name || ': not by insert')
 from test.columns c where not insertable and parent is null;
-select is(test.try('owner', format('update %s set %I = %2$I where id = %L', relation, column_name, test.row(relation, 'owner'))), '42501', name || ': not by update')
+select is(test.try('owner', format('update %s set %I = %2$I where id = %L', relation, column_name, test.row(relation, 'owner'))), kept, name || ': not by update')
 from test.columns c where not updatable;
-select is(test.try('owner', test.insert(relation, 'owner', test.row(relation, 'owner')) || format(' on conflict (id) do update set %I = excluded.%1$I', column_name)), '42501', name || ': not by upsert')
+select is(test.try('owner', test.insert(relation, 'owner', test.row(relation, 'owner')) || format(' on conflict (id) do update set %I = excluded.%1$I', column_name)), kept, name || ': not by upsert')
 from test.columns c where not updatable;
 select is(test.content(relation), content, relation || ': nothing was written') from test.before;
 
@@ -180,14 +224,47 @@ select is(test.probe('stranger', test.insert(relation, 'stranger', given => json
     format('%s: one''s own is taken', name))
 from test.columns c, lateral (
     -- Where there is one row for each parent, the fixture is it.
-    select case when exists (select from pg_index i where i.indrelid = relation and i.indisunique and i.indkey::text = attnum::text)
+    select case when exists (select from pg_index i where i.indrelid = base and i.indisunique and i.indkey::text = base_attnum::text)
         then '23505' else '1' end as expected
 ) e
 where parent is not null and parent <> 'public.plans'::regclass and insertable;
 
+-- D6: functions, called with the ids of the owner's rows.
+create view test.functions as
+select p.oid, p.oid::regprocedure::text as signature, n.nspname, p.proname::text, (n.nspname || '.' || p.proname) collate "default" as name, p.prorettype
+from pg_proc p
+join pg_namespace n on n.oid = p.pronamespace
+where exists (select from test.relations r where r.name ~ ('^' || n.nspname || '\.'))
+    and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e');
+insert into test.expected_calls
+select f.name, e.arguments, e.anon, e.owner, e.stranger, e.service
+from test.functions f
+join test.expected_calls e on e.name = 'public.' || f.proname
+where f.nspname <> 'public' and not exists (select from test.expected_calls x where x.name = f.name);
+select set_eq($$ select signature, name from test.functions where prorettype <> 'trigger'::regtype $$,
+    $$ select f.signature, e.name from test.expected_calls e left join test.functions f using (name) $$, 'every function has its line, and no line is without a function');
+select is_empty($$ select signature, who from test.functions, unnest(array['anon', 'authenticated', 'service_role']) who
+    where prorettype = 'trigger'::regtype and has_function_privilege(who, oid, 'EXECUTE') $$, 'nobody calls a trigger');
+select set_eq(
+    $$ select e.name, who from test.expected_calls e join test.functions f using (name), unnest(array['anon', 'authenticated', 'service_role']) who
+       where has_function_privilege(who, f.oid, 'EXECUTE') $$,
+    $$ select name, who from test.expected_calls, unnest(array['authenticated', 'service_role']) who $$, 'the functions are for users and the service');
+create function test.call(name text, arguments text) returns text language plpgsql as $$
+declare
+    f text[];
+begin
+    for f in select regexp_matches(arguments, '\{(\w+)\}', 'g') loop
+        arguments := replace(arguments, '{' || f[1] || '}', quote_literal(test.row(('public.' || f[1])::regclass, 'owner')));
+    end loop;
+    return format('select from %s(%s)', name, arguments);
+end
+$$;
+select is(test.probe(who, test.call(e.name, e.arguments)), expected, format('%s, called by %s', e.name, who))
+from test.expected_calls e, lateral (values ('anon', e.anon), ('owner', e.owner), ('stranger', e.stranger), ('service', e.service)) as c (who, expected);
+
 -- D13: somebody whose account is gone sees and writes nothing.
 select is(test.probe('nobody', format('select from %s', relation)), '0', name || ': a deleted user sees nothing')
-from test.relations where name <> 'public.plans';
+from test.relations where base <> 'public.plans'::regclass;
 select is(test.probe('nobody', test.insert(relation, 'owner')), '42501', name || ': and writes nothing') from test.relations;
 
 -- D11 A14: deleting a user leaves nothing of theirs, and all of the other's.
@@ -208,7 +285,7 @@ create table test.of_stranger as select test.rows_of('stranger') as rows;
 create table test.export as select test.rows('owner', 'select public.export_my_data() as export') #> '{0,export,tables}' as tables;
 select ok(exists (select from jsonb_array_elements(tables -> split_part(r.name, '.', 2)) e where e ->> 'id' = f.id), r.name || ': is exported')
 from test.relations r join test.fixtures f using (relation), test.export
-where f.who = 'owner' and r.name ~ '^public\.' and r.name <> 'public.plans';
+where f.who = 'owner' and r.is_public and r.name <> 'public.plans';
 select is_empty($$ select f.relation from test.fixtures f, test.export where f.who = 'stranger' and relation <> 'public.plans'::regclass and position(f.id in tables::text) > 0 $$,
     'nothing of the stranger is');
 select is(test.try('owner', 'select public.delete_my_account()'), '1', 'the owner erases the account');
