@@ -96,6 +96,23 @@ schemas(void **state)
 }
 
 static void
+links(void **state)
+{
+	(void)state;
+	assert_null(kith_settings.redirect_urls);
+	assert_int_equal(load("KITH_REDIRECT_URLS", "myapp://callback, https://*.example.org/**"), 0);
+	assert_string_equal(kith_settings.redirect_urls[0], "myapp://callback");
+	assert_string_equal(kith_settings.redirect_urls[1], "https://*.example.org/**");
+	assert_null(kith_settings.redirect_urls[2]);
+	assert_int_equal(load("KITH_VERIFY_GET", "redirect"), 0);
+	assert_true(kith_settings.verify_get);
+	assert_int_equal(load("KITH_VERIFY_GET", "page"), 0);
+	assert_false(kith_settings.verify_get);
+	assert_int_equal(load("KITH_AUTOCONFIRM", "0"), 0);
+	assert_true(kith_settings.autoconfirm);
+}
+
+static void
 refused(void **state)
 {
 	static const struct {
@@ -118,6 +135,9 @@ refused(void **state)
 		{ "KITH_SCHEMAS", "public,,x" },
 		{ "KITH_SCHEMAS", " " },
 		{ "KITH_SCHEMAS", "public," },
+		{ "KITH_VERIFY_GET", "button" },
+		{ "KITH_REDIRECT_URLS", "https://x.org,,myapp://y" },
+		{ "KITH_SECURE_EMAIL_CHANGE", "on" },
 		{ "KITH_MAX_ROW", "10" },
 		{ "KITH_", "" },
 		{ "KITH_DATABASES", "x" },
@@ -181,6 +201,7 @@ main(void)
 		unit_that("what is not set has its default", defaults),
 		unit_that("values are taken, empty ones are none", values),
 		unit_that("schemas are split at commas", schemas),
+		unit_that("links lead where the list says, and without mail an address is not asked", links),
 		unit_that("bad values and unknown names are refused in one line that names them", refused),
 		unit_that("the scripts' names are no mistake", names_of_scripts),
 		unit_that("database and keys must be there", necessary),
