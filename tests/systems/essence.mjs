@@ -143,7 +143,7 @@ describe('table profiles', () => {
 		assert.equal(changed.avatar_storage_path, path)
 		assert.ok(recent(changed.avatar_updated_at))
 		for (const foreign of [`avatars/${ben.id}/anna.png`, `avatars/${ana.id}/../${ben.id}/anna.png`, 'anna.png']) {
-			refused(await db.from('profiles').update({ avatar_storage_path: foreign }).eq('id', profile.id), 400, '23514', { message: /avatar_storage_path_own/ })
+			refused(await db.from('profiles').update({ avatar_storage_path: foreign }).eq('id', profile.id), 400, '23514', { message: /avatar_storage_path_own/, hint: /your own folder/ })
 		}
 		assert.equal((await read('profiles', profile)).avatar_storage_path, path)
 	})
@@ -206,12 +206,12 @@ describe('table training_clips', () => {
 	})
 
 	test('check: prompt_index between 0 and 24, so there is no 26th clip', async () => {
-		for (const wrong of [-1, 25]) refused(await db.from('training_clips').insert(clip(profile, wrong)), 400, '23514', { message: /clips_prompt_index_range/ })
+		for (const wrong of [-1, 25]) refused(await db.from('training_clips').insert(clip(profile, wrong)), 400, '23514', { message: /clips_prompt_index_range/, hint: /A profile has 25 clips/ })
 		assert.equal((await make(db, 'training_clips', clip(profile, 24))).prompt_index, 24)
 	})
 
 	test('unique: (profile_id, prompt_index); a clip recorded anew is an upsert', async () => {
-		refused(await db.from('training_clips').insert(clip(profile, 0)), 409, '23505', { message: /clips_one_per_prompt/ })
+		refused(await db.from('training_clips').insert(clip(profile, 0)), 409, '23505', { message: /clips_one_per_prompt/, hint: /upsert with on_conflict=profile_id,prompt_index/ })
 		const anew = took(await db.from('training_clips').upsert({ ...clip(profile, 0), duration_ms: 5000 }, { onConflict: 'profile_id,prompt_index' }).select().single())
 		assert.deepEqual([anew.id, anew.duration_ms], [recording.id, 5000])
 	})
@@ -224,14 +224,15 @@ describe('table training_clips', () => {
 			}
 		}
 		for (const [column, wrong] of [['stage', 0], ['stage', 4], ['quality_status', 'bad'], ['created_by', 'robot'], ['size_bytes', -1], ['duration_ms', -1]]) {
-			refused(await db.from('training_clips').update({ [column]: wrong }).eq('id', recording.id), 400, '23514', { message: new RegExp(`clips_${column}`) })
+			refused(await db.from('training_clips').update({ [column]: wrong }).eq('id', recording.id), 400, '23514',
+				{ message: new RegExp(`clips_${column}`), hint: new RegExp(`^${column} `) })
 		}
 	})
 
 	test('audio_storage_path: training_clips/{user_id}/{profile_id}/{prompt_index}.webm, and no other folder', async () => {
 		const right = clip(profile, 3)
 		for (const wrong of [`training_clips/${ben.id}/${profile.id}/3.webm`, `training_clips/${ana.id}/${bens.id}/3.webm`, `training_clips/${ana.id}/${profile.id}/4.webm`, '3.webm']) {
-			refused(await db.from('training_clips').insert({ ...right, audio_storage_path: wrong }), 400, '23514', { message: /clips_audio_storage_path_own/ })
+			refused(await db.from('training_clips').insert({ ...right, audio_storage_path: wrong }), 400, '23514', { message: /clips_audio_storage_path_own/, hint: /training_clips.<your id>/ })
 		}
 		assert.equal((await make(db, 'training_clips', right)).audio_storage_path, right.audio_storage_path)
 	})
@@ -251,7 +252,7 @@ describe('table training_clips', () => {
 	})
 
 	test('profile_id belongs to same user_id, enforced', async () => {
-		refused(await ben.db.from('training_clips').insert(clip(profile, 5, ben)), 403, '42501')
+		refused(await ben.db.from('training_clips').insert(clip(profile, 5, ben)), 403, '42501', { hint: /every row that it refers to, must be your own/ })
 		refused(await db.from('training_clips').update({ profile_id: bens.id, audio_storage_path: `training_clips/${ana.id}/${bens.id}/0.webm` }).eq('id', recording.id), 403, '42501')
 		refused(await db.from('training_clips').insert(clip({ id: nowhere }, 5)), 403, '42501')
 		refused(await service.from('training_clips').insert({ ...clip(bens, 5), user_id: ana.id }), 409, '23503',
@@ -334,7 +335,7 @@ describe('table messages', () => {
 		const own = await make(db, 'messages', draft(profile))
 		refused(await service.from('messages').update({ status: 'ready' }).eq('id', own.id), 400, '23514')
 		await set('messages', own, { status: 'generating' })
-		refused(await service.from('messages').update({ status: 'ready' }).eq('id', own.id), 400, '23514', { message: /ready_has_audio/ })
+		refused(await service.from('messages').update({ status: 'ready' }).eq('id', own.id), 400, '23514', { message: /ready_has_audio/, hint: /ready when audio_storage_path/ })
 		const audio = { audio_storage_path: `messages/${ana.id}/${own.id}.mp3`, duration_ms: 9000, size_bytes: 144000, mime_type: 'audio/mpeg' }
 		await set('messages', own, { status: 'ready', ...audio })
 		const ready = await read('messages', own, ['status', ...Object.keys(audio)].join())
@@ -427,7 +428,7 @@ describe('table subscriptions', () => {
 		for (const name of ['free', 'essential', 'family_archive']) assert.equal((await set('subscriptions', plan, { plan: name })).plan, name)
 		for (const status of ['trialing', 'canceled', 'past_due', 'active']) assert.equal((await set('subscriptions', plan, { status })).status, status)
 		refused(await service.from('subscriptions').update({ plan: 'gold' }).eq('id', plan.id), 409, '23503', { message: /plan/ })
-		refused(await service.from('subscriptions').update({ status: 'unpaid' }).eq('id', plan.id), 400, '23514', { message: /subscriptions_status_known/ })
+		refused(await service.from('subscriptions').update({ status: 'unpaid' }).eq('id', plan.id), 400, '23514', { message: /subscriptions_status_known/, hint: /active, trialing, past_due, canceled/ })
 	})
 
 	test('only the server updates Stripe fields + status, and finds a row by them', async () => {

@@ -117,14 +117,14 @@ describe('table memories', () => {
 	test('importance: 0-1', async () => {
 		for (const importance of [0, 1]) assert.equal((await make(db, 'memories', { content: 'x', importance })).importance, importance)
 		for (const importance of [-0.01, 1.01, 'NaN']) {
-			refused(await db.from('memories').insert({ content: 'refused', importance }), 400, '23514', { message: /memories_importance_range/ })
+			refused(await db.from('memories').insert({ content: 'refused', importance }), 400, '23514', { message: /memories_importance_range/, hint: /between 0 and 1/ })
 		}
 		assert.deepEqual(took(await db.from('memories').select().eq('content', 'refused')), [])
 	})
 
 	test('source_type: chat, document, manual, import', async () => {
 		for (const source_type of ['chat', 'document', 'manual', 'import']) assert.equal((await make(db, 'memories', { content: 'x', source_type })).source_type, source_type)
-		refused(await db.from('memories').insert({ content: 'x', source_type: 'dream' }), 400, '23514', { message: /memories_source_type_known/ })
+		refused(await db.from('memories').insert({ content: 'x', source_type: 'dream' }), 400, '23514', { message: /memories_source_type_known/, hint: /chat, document, manual, import/ })
 	})
 
 	test('embedding: vector(1536), and no other', async () => {
@@ -134,7 +134,7 @@ describe('table memories', () => {
 
 	test('content: required', async () => {
 		refused(await db.from('memories').insert({ tags: [] }), 400, '23502', { message: /content/ })
-		refused(await db.from('memories').insert({ content: '' }), 400, '23514', { message: /memories_content_length/ })
+		refused(await db.from('memories').insert({ content: '' }), 400, '23514', { message: /memories_content_length/, hint: /1 to 8000 characters/ })
 	})
 
 	test('scope: user-scoped is portable across all projects, project-scoped is isolated to specific work', async () => {
@@ -163,7 +163,7 @@ describe('table memories', () => {
 		const row = took(await db.from('memories').select().eq('id', memory.id).single())
 		await hidden({ row, table: 'memories', owner: ana, stranger: ben, anon, change: { content: 'x' } })
 		refused(await ben.db.from('memories').insert({ user_id: ana.id, content: 'x' }), 403, '42501')
-		refused(await ben.db.from('memories').insert({ project_id: project.id, content: 'x' }), 403, '42501')
+		refused(await ben.db.from('memories').insert({ project_id: project.id, content: 'x' }), 403, '42501', { hint: /every row that it refers to, must be your own/ })
 		refused(await db.from('memories').update({ project_id: bens.project.id }).eq('id', memory.id), 403, '42501')
 		refused(await db.from('memories').insert({ project_id: nowhere, content: 'x' }), 403, '42501')
 		assert.deepEqual(took(await service.from('memories').select('project_id').eq('id', memory.id)), [{ project_id: project.id }])
@@ -195,7 +195,7 @@ describe('table chat_sessions', () => {
 		}
 		const ended = took(await db.from('chat_sessions').update({ status: 'completed', ended_at: '2026-02-01T10:00:00Z' }).eq('id', own.id).select().single())
 		assert.equal(at(ended.ended_at), '2026-02-01T10:00:00.000Z')
-		refused(await db.from('chat_sessions').update({ status: 'asleep' }).eq('id', own.id), 400, '23514', { message: /status_known/ })
+		refused(await db.from('chat_sessions').update({ status: 'asleep' }).eq('id', own.id), 400, '23514', { message: /status_known/, hint: /completed, archived/ })
 	})
 
 	test('context_metadata: {memories_count, context_type, model}', async () => {
@@ -282,7 +282,7 @@ describe('table session_messages', () => {
 		const { id: session_id } = await make(db, 'chat_sessions', {})
 		const made = took(await db.from('session_messages').insert(['system', 'user', 'assistant'].map((role) => ({ session_id, role, content: role }))).select('role, sequence_number'))
 		assert.deepEqual(made, [{ role: 'system', sequence_number: 1 }, { role: 'user', sequence_number: 2 }, { role: 'assistant', sequence_number: 3 }])
-		refused(await db.from('session_messages').insert({ session_id, role: 'tool', content: 'x' }), 400, '23514', { message: /role_known/ })
+		refused(await db.from('session_messages').insert({ session_id, role: 'tool', content: 'x' }), 400, '23514', { message: /role_known/, hint: /user, assistant, system/ })
 		refused(await db.from('session_messages').insert({ session_id, role: 'user' }), 400, '23502', { message: /content/ })
 		assert.equal(took(await db.from('session_messages').select('id').eq('session_id', session_id)).length, 3, 'what was refused left no gap')
 	})
@@ -358,7 +358,7 @@ describe('table documents', () => {
 		const made = await make(db, 'documents', full)
 		for (const [name, value] of Object.entries(full)) assert.equal(made[name], value, name)
 		for (const path of [`${ben.id}/${id}/original.pdf`, `${ana.id}/${randomUUID()}/original.pdf`, `${ana.id}/${id}/../original.pdf`, 'plan.pdf']) {
-			refused(await db.from('documents').update({ storage_path: path }).eq('id', id), 400, '23514', { message: /documents_storage_path_own/ })
+			refused(await db.from('documents').update({ storage_path: path }).eq('id', id), 400, '23514', { message: /documents_storage_path_own/, hint: /<your id>.<id of the document>/ })
 		}
 	})
 
@@ -371,7 +371,7 @@ describe('table documents', () => {
 	test('file_type: pdf, docx, txt, md; file_size in bytes', async () => {
 		const made = took(await db.from('documents').insert(['pdf', 'docx', 'txt', 'md'].map((file_type) => ({ filename: 'f', file_type }))).select('file_type'))
 		assert.deepEqual(made.map((row) => row.file_type), ['pdf', 'docx', 'txt', 'md'])
-		refused(await db.from('documents').insert({ filename: 'f', file_type: 'exe' }), 400, '23514', { message: /documents_file_type_known/ })
+		refused(await db.from('documents').insert({ filename: 'f', file_type: 'exe' }), 400, '23514', { message: /documents_file_type_known/, hint: /pdf, docx, txt, md/ })
 		refused(await db.from('documents').insert({ filename: 'f', file_size: -1 }), 400, '23514', { message: /documents_file_size_positive/ })
 		assert.equal(took(await db.from('documents').delete().eq('filename', 'f').select('id')).length, 4)
 	})
@@ -525,7 +525,7 @@ describe('table work_tickets', () => {
 			const made = await make(db, 'work_tickets', { task: 'x', agent_type, parameters: { depth: 2 }, project_id: other.id })
 			assert.deepEqual([made.agent_type, made.parameters, made.status], [agent_type, { depth: 2 }, 'pending'])
 		}
-		refused(await db.from('work_tickets').insert({ task: 'x', agent_type: 'cook', project_id: other.id }), 400, '23514', { message: /agent_type_known/ })
+		refused(await db.from('work_tickets').insert({ task: 'x', agent_type: 'cook', project_id: other.id }), 400, '23514', { message: /agent_type_known/, hint: /research, content, reporting/ })
 		refused(await db.from('work_tickets').insert({ agent_type: 'content', project_id: other.id }), 400, '23502', { message: /task/ })
 	})
 
@@ -570,7 +570,7 @@ describe('table work_outputs', () => {
 
 	test('output_type text: content, for text outputs', async () => {
 		assert.deepEqual([output.content, output.file_url], ['1. Gallica', null])
-		refused(await db.from('work_outputs').insert({ ticket_id: ticket.id, title: 'x', output_type: 'text' }), 400, '23514', { message: /work_outputs_fits_type/ })
+		refused(await db.from('work_outputs').insert({ ticket_id: ticket.id, title: 'x', output_type: 'text' }), 400, '23514', { message: /work_outputs_fits_type/, hint: /type text has content/ })
 	})
 
 	test('output_type file: file_url and file_format (pdf, pptx, docx, etc), for file outputs', async () => {
@@ -578,7 +578,7 @@ describe('table work_outputs', () => {
 			const made = await make(db, 'work_outputs', { ticket_id: ticket.id, title: 'x', output_type: 'file', file_url: 'https://example.org/x', file_format })
 			assert.deepEqual([made.file_url, made.file_format, made.content], ['https://example.org/x', file_format, null])
 		}
-		refused(await db.from('work_outputs').insert({ ticket_id: ticket.id, title: 'x', output_type: 'song' }), 400, '23514', { message: /output_type_known/ })
+		refused(await db.from('work_outputs').insert({ ticket_id: ticket.id, title: 'x', output_type: 'song' }), 400, '23514', { message: /output_type_known/, hint: /text, file/ })
 	})
 
 	test('RLS: users can view and create outputs for their tickets', async () => {

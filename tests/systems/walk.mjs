@@ -84,11 +84,12 @@ export async function hidden({ row, table, owner, stranger, anon, change, update
 }
 
 // Neither by insert nor by update does a client write what the server keeps:
-// each { column: value } of values alone is refused.
+// each { column: value } of values alone is refused, and told why.
 export async function kept({ db, table, row, values, insert, key = 'id' }) {
+	const told = { hint: /The server keeps it/ }
 	for (const [column, value] of Object.entries(values)) {
-		refused(await db.from(table).update({ [column]: value }).eq(key, row[key]), 403, '42501')
-		if (insert) refused(await db.from(table).insert({ ...insert, [column]: value }), 403, '42501')
+		refused(await db.from(table).update({ [column]: value }).eq(key, row[key]), 403, '42501', told)
+		if (insert) refused(await db.from(table).insert({ ...insert, [column]: value }), 403, '42501', told)
 	}
 	const names = [key, ...Object.keys(values)].join()
 	const before = Object.fromEntries(names.split(',').map((name) => [name, row[name]]))
