@@ -309,7 +309,7 @@ translate(struct kith_error *e)
 			e->status = 503;
 	if (!strcmp(e->code, "PGRST302"))
 		e->code = "no_authorization";
-	else if (e->status == 503 || e->status == 504)
+	else if ((e->status == 503 || e->status == 504) && !is_word(e->code))
 		e->code = "request_timeout";
 	/* A SQLSTATE that nobody foresaw is ours, whatever it would be elsewhere. */
 	else if (is_sqlstate(e->code)) {

@@ -252,6 +252,15 @@ is join(' ', map { $_->status } @refreshed), join(' ', (200) x 20), 'twenty refr
 my %tokens = map { $_->json->{refresh_token} => 1 } @refreshed;
 is keys %tokens, 1, 'end with one token';
 is_status refresh((keys %tokens)[0]), 200, 'which is good';
+# The same with a token that came with a dump.
+my $imported = join '', map { ('a' .. 'z', 0 .. 9)[ rand 36 ] } 1 .. 12;
+$k->sql("with s as (insert into auth.sessions (id, user_id, created_at, updated_at, aal) values (gen_random_uuid(), '@{[ $gus->id ]}', now(), now(), 'aal1') returning *)
+    insert into auth.refresh_tokens (token, user_id, revoked, created_at, updated_at, session_id) select '$imported', user_id, false, now(), now(), id from s");
+@refreshed = map { $_->() } map { aside(sub { refresh($imported) }) } 1 .. 20;
+is join(' ', map { $_->status } @refreshed), join(' ', (200) x 20), 'twenty exchanges at once of a token that came with a dump';
+my %exchanged = map { $_->json->{refresh_token} => 1 } @refreshed;
+is keys %exchanged, 1, 'end with one token';
+is_status refresh((keys %exchanged)[0]), 200, 'which is good';
 # A row that somebody holds: wait, and try again; the session is kept.
 my $lock = $k->instance->session;
 my $held = Kith::Test::claims($tabs->{access_token})->{session_id};
@@ -271,8 +280,8 @@ my @ups = map { aside(sub { sign_up({ email => $_ % 2 ? $wanted : uc $wanted, pa
 my @answers = map { $_->() } @ups;
 is join(' ', sort map { $_->status . ($_->status == 200 ? '' : ' ' . $_->code) } @answers), join(' ', 200, ('422 user_already_exists') x 7), 'eight sign-ups at once make one user';
 is $k->sql("select count(*) from auth.users where lower(email) = lower('$wanted')"), 1, 'one row';
-my @ins = map { aside(sub { sign_in($wanted, $password) }) } 1 .. 8;
-is join(' ', map { $_->()->status } @ins), join(' ', (200) x 8), 'eight sign-ins at once';
+my @ins = map { aside(sub { sign_in($wanted, $password) }) } 1 .. 20;
+is join(' ', map { $_->()->status } @ins), join(' ', (200) x 20), 'twenty sign-ins at once';
 
 # The user.
 is_json ask($ana, GET => '/user'), 200, sub ($user) { $user->{id} eq $ana->id && $user->{email} eq $ana->email && $user->{user_metadata}{nickname} eq 'Ana' }, 'the user';
