@@ -85,6 +85,8 @@ test('a link signs up as well, and ends where the app wants it', async () => {
 	await kith.client().auth.signUp({ email, password, options: { emailRedirectTo: `${app}/welcome?from=mail` } })
 	const { link } = kith.mail(email)
 	assert.ok(link.startsWith(`${kith.url}/auth/v1/verify?token=`))
+	const head = await fetch(link, { method: 'HEAD', redirect: 'manual' })
+	assert.equal(head.status, 200, 'a HEAD uses nothing up')
 	const { to, query, hash } = await open(link)
 	assert.equal(to, `${app}/welcome`)
 	assert.deepEqual(query, { from: 'mail' })

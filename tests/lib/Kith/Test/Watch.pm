@@ -40,7 +40,7 @@ sub secret ($self, @texts) { push @{ $self->{secrets} }, @texts; return }
 sub saw ($self, $reply) {
 	my $status = $reply->status;
 	push @{ $self->{faults} }, $reply->story if $status >= 500 && !$self->{allowed}{$status};
-	return if $status < 300 || $status == 304 || $reply->method eq 'HEAD';
+	return if $status < 300 || $status == 303 || $status == 304 || $reply->method eq 'HEAD';
 	my $problem = $self->error_problem($reply);
 	push @{ $self->{broken} }, "$problem\n" . $reply->story if $problem;
 	return;
