@@ -289,8 +289,9 @@ is_word(const char *text)
  * tried again.
  */
 static void
-translate(struct kith_error *e)
+translate(struct kith_request *req)
 {
+	struct kith_error *e = &req->error;
 	static const char *const passing[] = { "55P03", "40001", "40P01", "57014", "53300" };
 
 	if (!strncmp(e->code, "PT", 2)) {
@@ -307,17 +308,18 @@ translate(struct kith_error *e)
 	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
 		if (!strcmp(e->code, passing[i]))
 			e->status = 503;
-	if (!strcmp(e->code, "PGRST302"))
+	if (is_sqlstate(e->code))
+		e->log = kith_format(req->arena, "%s %s", e->code, e->message);
+	if (!strcmp(e->code, "PGRST302")) {
 		e->code = "no_authorization";
-	else if ((e->status == 503 || e->status == 504) && !is_word(e->code))
+	} else if ((e->status == 503 || e->status == 504) && !is_word(e->code)) {
 		e->code = "request_timeout";
-	/* A SQLSTATE that nobody foresaw is ours, whatever it would be elsewhere. */
-	else if (is_sqlstate(e->code)) {
+		e->message = "Could not do it in time, please try again";
+	} else if (is_sqlstate(e->code)) {
+		/* One that nobody foresaw is ours, whatever it would be elsewhere. */
 		e->status = 500;
-		e->log = e->message;
 		e->code = "unexpected_failure";
 		e->message = "Unexpected failure, please check server logs for more information";
-		e->details = e->hint = NULL;
 	}
 }
 
@@ -340,7 +342,7 @@ auth_write_error(struct kith_request *req)
 	struct kith_buf *body = &req->reply.body;
 	struct kith_error *e = &req->error;
 
-	translate(e);
+	translate(req);
 	kith_reply_header(req, "X-Sb-Error-Code", "%s", e->code);
 	if (dated)
 		kith_reply_header(req, "X-Supabase-Api-Version", API_VERSION);
