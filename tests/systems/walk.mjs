@@ -17,24 +17,30 @@ export { after, before, describe, test } from 'node:test'
 export const nowhere = '00000000-0000-0000-0000-00000000dead'
 
 // Clients of one system.  user(NAME) is a fresh person, signed in: { id, email,
-// db }.  service is the system's own server.
+// db }.  service is the system's own server.  tables() are the names of all there
+// are.
 export function system(schema) {
 	const options = { db: { schema } }
 	const service = client(serviceKey, options)
 	let described
+	const definitions = async () => (described ??= await specification(schema)).definitions
 
 	// What the document says of a table, { column: 'uuid', ... }, is what there
 	// is: each column by its name and type.  Kith may show more of them.
 	async function shape(table, columns) {
-		described ??= await specification(schema)
-		const there = described.definitions[table]?.properties
+		const there = (await definitions())[table]?.properties
 		assert.ok(there, `there is no table ${table}`)
 		const found = Object.fromEntries(Object.keys(columns).map((name) => [name, plain(there[name]?.format)]))
 		assert.deepEqual(found, columns)
 		took(await service.from(table).select(Object.keys(columns).join()).limit(1))
 	}
 
-	return { schema, service, anon: client(anonKey, options), user: (name) => user(`${schema}.${name}`, options), shape }
+	return {
+		schema, service, shape,
+		anon: client(anonKey, options),
+		user: (name) => user(`${schema}.${name}`, options),
+		tables: async () => Object.keys(await definitions()).sort(),
+	}
 }
 
 async function specification(schema) {
