@@ -10,7 +10,8 @@
 #include "supervisor.h"
 #include "teststop.h"
 
-#define JOB_MAX ((size_t)16 << 20)
+/* Room for the largest answer, which grows by doubling, and for what is made of it. */
+#define JOB_MAX ((size_t)64 << 20)
 
 /* What we can do, and whom we need for it. */
 static const struct kind {

@@ -11,7 +11,7 @@
 #include "supervisor.h"
 #include "teststop.h"
 
-#define MESSAGE_MAX ((size_t)16 << 20)
+#define MESSAGE_MAX ((size_t)64 << 20)
 #define CHANNELS "{email}"
 #define ATTEMPTS 5
 #define PAUSE_MS 60000
@@ -63,7 +63,7 @@ post(struct kith_arena *a, struct message *m, struct kith_mail *mail)
 		finish(a, m, "failed", "content holds no \"text\" and no \"html\"", NULL, NULL);
 		return false;
 	}
-	mail->subject = PQgetisnull(row, 0, 2) ? "A message for you" : PQgetvalue(row, 0, 2);
+	mail->subject = PQgetisnull(row, 0, 2) ? "A message for you" : kith_mail_line(a, PQgetvalue(row, 0, 2));
 	return true;
 }
 

@@ -88,6 +88,7 @@ worker_template_fill(struct kith_arena *a, const char *name, const struct kith_j
 		why = fill(a, file, text.s + body, text.len - body, data, false, &mail->text);
 	if (why)
 		return why;
+	mail->subject = kith_mail_line(a, mail->subject);
 	file = kith_format(a, "%s.html", name);
 	if (read_file(a, kith_format(a, "%s/%s", place, file), &html, &why))
 		return fill(a, file, html.s, html.len, data, true, &mail->html);

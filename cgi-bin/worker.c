@@ -114,7 +114,7 @@ block_signals(void)
 }
 
 static int
-run(void)
+run(char *own_name)
 {
 	/* Always readable: the supervisor, which starts whoever is called, finds the worker called from the start. */
 	struct kith_supervised program = { .name = NAME, .listener = open("/dev/null", O_RDONLY | O_CLOEXEC) };
@@ -138,6 +138,8 @@ run(void)
 	program.processes = (int)kith_settings.worker_processes;
 	if (kith_supervise(&program, 1, &how) < 0)
 		return EX_OK;
+	/* For ps and top: what works is told from its parent, whose name is the path that it was started by. */
+	strncpy(own_name, NAME, strlen(own_name));
 	kith_log_init(NAME);
 	srandom((unsigned)(getpid() ^ kith_clock_us()));
 	work();
@@ -148,7 +150,7 @@ int
 main(int argc, char **argv)
 {
 	if (argc == 1)
-		return run();
+		return run(argv[0]);
 	if (argc == 2 && !strcmp(argv[1], "--help")) {
 		puts("usage: " NAME " [--help]\n\n"
 		     "Sends what waits in the database, set up by the KITH_* variables of the\n"

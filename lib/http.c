@@ -195,6 +195,7 @@ kith_http_send(struct kith_http *call)
 	curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, call->method);
 	curl_easy_setopt(handle, CURLOPT_HTTPHEADER, call->headers);
 	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, call->timeout_ms);
+	curl_easy_setopt(handle, CURLOPT_FRESH_CONNECT, (long)call->once);
 	curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, take);
 	curl_easy_setopt(handle, CURLOPT_WRITEDATA, &answer);
 	if (call->body) {

@@ -44,6 +44,12 @@ struct kith_http {
 	long timeout_ms;	/* for all of it; 20 s unless it is set */
 	long quiet_s;		/* gives up when nothing came for so long; 0: never */
 	int attempt;		/* for the log; counted from 1 */
+	/*
+	 * On a connection of its own.  When a kept one turns out to be closed,
+	 * libcurl sends the request again by itself: for providers that know a
+	 * repeated one by its key.
+	 */
+	bool once;
 
 	/* What came. */
 	long status;		/* 0: no answer */

@@ -81,11 +81,10 @@ put_encoded(struct kith_buf *out, const char *s, size_t n)
 	}
 }
 
-/* The text on one line, without blanks around it; what is not UTF-8 is lost. */
-static char *
-one_line(struct kith_arena *a, const char *s, size_t n)
+const char *
+kith_mail_line(struct kith_arena *a, const char *s)
 {
-	char *copy = kith_strndup(a, s, n), *end;
+	char *copy = kith_strdup(a, s), *end;
 
 	for (char *p = copy; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
@@ -114,7 +113,7 @@ static void
 put_from(struct kith_buf *out, const char *from)
 {
 	const char *address = kith_mail_address(out->arena, from);
-	const char *name = one_line(out->arena, from, strcspn(from, "<"));
+	const char *name = kith_mail_line(out->arena, kith_strndup(out->arena, from, strcspn(from, "<")));
 
 	if (address == from || !*name) {
 		kith_buf_puts(out, address);
@@ -184,7 +183,7 @@ void
 kith_mail_write(struct kith_buf *out, const struct kith_mail *mail)
 {
 	const char *domain = strchr(kith_mail_address(out->arena, mail->from), '@') + 1;
-	const char *subject = one_line(out->arena, mail->subject, strlen(mail->subject));
+	const char *subject = kith_mail_line(out->arena, mail->subject);
 	unsigned char digest[SHA256_DIGEST_LENGTH];
 	char id[2 * ID_BYTES + 1], date[40];
 	time_t at = (time_t)mail->date;
@@ -210,7 +209,7 @@ kith_mail_write(struct kith_buf *out, const struct kith_mail *mail)
 		return;
 	}
 	/* "=_" cannot occur in what is encoded. */
-	kith_buf_printf(out, "Content-Type: multipart/alternative; boundary=\"=_%s\"\r\n\r\n--=_%s\r\n", id, id);
+	kith_buf_printf(out, "Content-Type: multipart/alternative;\r\n boundary=\"=_%s\"\r\n\r\n--=_%s\r\n", id, id);
 	put_part(out, "plain", mail->text);
 	kith_buf_printf(out, "--=_%s\r\n", id);
 	put_part(out, "html", mail->html);

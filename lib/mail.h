@@ -31,6 +31,9 @@ bool kith_mail_is_address(const char *s);
 /* The address in "Name <address>", or the whole text if it is one; NULL when there is none. */
 const char *kith_mail_address(struct kith_arena *a, const char *from);
 
+/* The text on one line, without blanks around it: a subject.  What is not UTF-8 is lost. */
+const char *kith_mail_line(struct kith_arena *a, const char *s);
+
 /* Appends headers and body, lines ending in CR LF.  The addresses must be some. */
 void kith_mail_write(struct kith_buf *out, const struct kith_mail *mail);
 

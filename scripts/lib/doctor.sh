@@ -207,7 +207,7 @@ check_mail() {
 	# A key of Resend that may only send is told so, by 401 and a name of its own.
 	said=$(curl -sS -q --noproxy '*' --connect-timeout 5 -m 20 -K - <<<"$1" 2>&1) || status=$?
 	if ((status != 0)); then
-		wrong "mail cannot be sent: ${said##*$'\n'}"
+		wrong "mail cannot be sent: ${said%%$'\n'*}"
 	elif [[ $said == *'"statusCode":40'[13]* && $said != *restricted_api_key* ]]; then
 		wrong 'Resend does not take the key in KITH_RESEND_API_KEY'
 	fi
