@@ -29,6 +29,7 @@ create table public.test_posts (id int primary key, author_id uuid references au
 create table app.comments (id int primary key, post_id int not null references public.test_posts on delete cascade, user_id uuid not null references public.users on delete cascade, body text);
 create table app.likes (comment_id int not null references app.comments on delete cascade);
 create table app.visits (user_id text, page text);
+create table app.odd (user_id uuid references public.users on delete cascade, r text, created_at json, album_storage_path jsonb, cover_storage_path varchar(100));
 create table public.test_places (id int primary key, name text);
 reset role;
 create table test.cast (who text, other text, n int);
@@ -54,6 +55,7 @@ insert into public.test_posts select n, test.id(who), test.id(who) || '/post.jpg
 insert into app.comments select n, (select o.n from test.cast o where o.who = c.other), test.id(who), 'by ' || who from test.cast c;
 insert into app.likes select n from test.cast;
 insert into app.visits select test.id(who), 'front' from test.cast;
+insert into app.odd select test.id(who), 'r', '{}', '["a"]', 'covers/' || test.id(who) || '/1' from test.cast;
 insert into public.test_places values (1, 'Vienna');
 select kith.enqueue('mail', jsonb_build_object('to', who || '@kith.test'), who || ' mail', user_id => test.id(who)), kith.enqueue('delete_files', '{"paths": ["old"]}', who || ' old', user_id => test.id(who)) from test.cast \g /dev/null
 select kith.finish_job(id, attempts) from kith.claim_jobs('{mail}', '1 minute', 100) where user_id = test.id('stranger') \g /dev/null
@@ -67,11 +69,12 @@ select is(export #>> '{user,identities,0,provider}' || ' ' || (export #>> '{user
 select is((select jsonb_agg(m -> 'content') from jsonb_array_elements(export #> '{tables,messages}') m), '["words of owner"]', 'rows of children without an owner''s column') from test.exported;
 select is((select jsonb_agg(m -> 'body') from jsonb_array_elements(export #> '{tables,app.comments}') m), '["by owner"]', 'what the user wrote, not what others wrote to it') from test.exported;
 select is(export #> '{tables,app.likes}', '[{"comment_id": 1}]', 'tables of an application') from test.exported;
+select is((export #> '{tables,app.odd,0}') - 'user_id', format('{"r": "r", "created_at": {}, "album_storage_path": ["a"], "cover_storage_path": "covers/%s/1"}', test.id('owner'))::jsonb, 'whole rows, whatever the columns are called') from test.exported;
 select is(export #> '{tables,test_places}', null, 'but none that belongs to nobody') from test.exported;
 select is(export #> '{tables,insights}', '[]', 'a table without rows is there') from test.exported;
 select is(export -> 'tables' -> 'memories' -> 0 ? 'embedding', false, 'embeddings are left out') from test.exported;
 select is(replace(export ->> 'files', test.id('owner')::text, 'O'),
-    format('["avatars/O/me.png", "test_posts/O/post.jpg", "training_clips/O/%1$s/0.webm", "training_clips/O/%1$s/1.webm"]', md5('owner')::uuid), 'and the files') from test.exported;
+    format('["avatars/O/me.png", "covers/O/1", "test_posts/O/post.jpg", "training_clips/O/%1$s/0.webm", "training_clips/O/%1$s/1.webm"]', md5('owner')::uuid), 'and the files') from test.exported;
 select unalike(export::text, '%secret%', 'no secret of the account') from test.exported;
 select unalike(export::text, '%stranger%', 'nothing of the stranger') from test.exported;
 select unalike(export::text, '%' || test.id('stranger') || '%', 'not even the id') from test.exported;
@@ -112,7 +115,7 @@ select is(test.try('owner', 'select public.delete_my_account()'), '1', 'owner er
 select set_eq($$ select * from test.traces('owner') $$, array['kith.jobs 5'], 'nothing of it is left but what is to be removed');
 select is((select string_agg(kind || ' ' || coalesce(replace(payload ->> 'paths', test.id('owner')::text, 'O'), payload ->> 'voice_id', concat_ws(' ', payload ->> 'provider', payload ->> 'subscription_id')), ', ' order by kind, payload::text)
     from kith.jobs where user_id = test.id('owner')),
-    format('cancel_subscription lemonsqueezy ls_1, cancel_subscription stripe sub_1, delete_files ["avatars/O/me.png", "test_posts/O/post.jpg", "training_clips/O/%1$s/0.webm", "training_clips/O/%1$s/1.webm"], delete_files ["old"], delete_voice v1',
+    format('cancel_subscription lemonsqueezy ls_1, cancel_subscription stripe sub_1, delete_files ["avatars/O/me.png", "covers/O/1", "test_posts/O/post.jpg", "training_clips/O/%1$s/0.webm", "training_clips/O/%1$s/1.webm"], delete_files ["old"], delete_voice v1',
         md5('owner')::uuid), 'at the providers and in storage, each once');
 select set_eq($$ select t from test.traces('stranger') t where t !~ '^app.comments' $$, $$ select trace from test.before where trace is not null $$, 'the stranger has everything of before');
 select is((select string_agg(body, ' ') from app.comments), null, 'but for the comment on the owner''s post');
@@ -148,7 +151,7 @@ select is((select payload from kith.jobs where user_id = test.id('stranger') and
 
 -- Keys that would keep an account from going, or rows from going with it.  Those
 -- of this file are dropped first, so that what is named here is the schema's.
-drop table app.likes, app.comments, public.test_posts;
+drop table app.likes, app.comments, app.odd, public.test_posts;
 select is_empty($$
     select k.conrelid::regclass, k.conname
     from pg_constraint k
