@@ -60,6 +60,21 @@ select is(test.memories(), '2=florist', 'has that id');
 select is(test.try('owner', $$ insert into test.live (content) values ('a'), ('b') $$), '2', 'without a key');
 select is((select count(*) from test.live), 3::bigint, 'each is a memory of its own');
 
+-- Who says is_active, says what a new one is.
+select is(test.hidden(), '1=gardener hidden', 'a hidden memory');
+select is(test.try('owner', $$ insert into test.live (category, key, content, is_active) values ('work', 'job', 'florist', true) $$), '1', 'is written over by one that is called live');
+select is(test.memories(), '1=florist', 'and is live');
+select is(test.try('owner', $$ insert into test.live (category, key, content, is_active) values ('work', 'job', 'baker', true) on conflict (user_id, category, key) do update set content = excluded.content $$), '1', 'so does an upsert');
+select is(test.memories(), '1=baker', 'of a live one');
+select is(test.try('owner', $$ insert into test.live (content, is_active) values ('b', true), ('c', true) $$), '2', 'without a key');
+select is((select count(*) from test.live), 3::bigint, 'each is a memory of its own');
+select is(test.hidden(), '1=gardener hidden', 'a hidden memory');
+select is(test.try('owner', $$ insert into test.live (category, key, content, is_active) values ('work', 'job', 'florist', false) $$), '1', 'can be replaced by another');
+select is(test.memories(), '1=florist hidden', 'that is hidden too');
+insert into public.memories (id, user_id, category, key, content, is_active) values (test.keep(2), test.id('owner'), 'home', 'pet', 'cat', false);
+select is(test.try('owner', format('insert into test.live (id, category, key, content) values (%L, ''home'', ''pet'', ''dog'')', test.keep(1))), '1', 'one is hidden by its id, another by its key');
+select is(test.memories(), '1=dog', 'and neither is in the way');
+
 -- It counts as new: the cap retires another.
 select is(test.hidden(), '1=gardener hidden', 'a memory retired');
 insert into public.memories (user_id, content, created_at) select test.id('owner'), 'm' || i, now() - interval '1 hour' + i * interval '1 s' from generate_series(1, 100) i;

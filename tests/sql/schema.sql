@@ -86,7 +86,7 @@ select is_empty($$ select a.attrelid::regclass, a.attname from pg_attribute a jo
 -- D6
 select set_eq($$ select signature from test.functions where prosecdef $$, array[
     'kith.announce_schema()', 'kith.cap_memories()', 'kith.check_session(uuid,uuid)', 'kith.count_messages()', 'kith.follow_auth_user()',
-    'kith.plan_limit(uuid,text)', 'kith.retire_memories(uuid)', 'kith.start_subscription()', 'kith.revive_memory()',
+    'kith.plan_limit(uuid,text)', 'kith.retire_memories(uuid)', 'kith.start_subscription()',
     'kith.claim_jobs(text[],interval,integer)', 'kith.delete_files(uuid,text[])', 'kith.enqueue(text,jsonb,text,timestamp with time zone,uuid,integer)',
     'kith.fail_job(bigint,integer,text,interval,boolean)', 'kith.finish_job(bigint,integer)', 'kith.release_files()', 'kith.sweep_jobs(interval)',
     'kith.keep_job(bigint,integer,jsonb,interval)', 'kith.postpone_job(bigint,integer,text,interval)', 'kith.next_job(text[])', 'kith.sweep(integer)',
