@@ -1,43 +1,16 @@
 /* Goal: a difference leads from one document to the other, and is small when little changed. */
-#include "unit.h"
+#include "json_try.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "arena.h"
 #include "json_diff.h"
 #include "json_patch.h"
-#include "json_value.h"
-
-static struct kith_arena *arena;
-
-static struct kith_json_value *
-parse(const char *text)
-{
-	const char *error;
-	struct kith_json_value *v = kith_json_value_parse(arena, text, strlen(text), &error);
-
-	if (!v)
-		fail_msg("%s: %s", text, error);
-	return v;
-}
-
-static const char *
-written(const struct kith_json_value *v)
-{
-	struct kith_buf out;
-
-	kith_buf_init(&out, arena, 0);
-	kith_json_value_write(&out, v);
-	return out.s;
-}
 
 /* The difference of two texts, which must lead from one to the other, also for who reads the patch as text. */
 static const char *
 diff(const char *from, const char *to)
 {
 	struct kith_json_value *a = parse(from), *b = parse(to), *patch;
-	const char *error;
 	struct kith_buf out;
 	size_t n;
 
@@ -300,33 +273,15 @@ hostile_documents_cost_what_they_weigh(void **state)
 	check_size(deep.s, deeper.s);
 }
 
-static int
-begin(void **state)
-{
-	(void)state;
-	arena = kith_arena_new(0);
-	return 0;
-}
-
-static int
-end(void **state)
-{
-	(void)state;
-	kith_arena_free(arena);
-	return 0;
-}
-
-#define that(sentence, function) { (sentence), (function), begin, end, NULL }
-
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		that("differences say what changed", differences_say_what_changed),
-		that("difference and patch are the identity on 10,000 random documents", difference_and_patch_are_the_identity),
-		that("small changes of 20 KB are small patches", small_changes_are_small_patches),
-		that("the most alike is found", the_most_alike_is_found),
-		that("hostile documents cost what they weigh", hostile_documents_cost_what_they_weigh),
+		json_that("differences say what changed", differences_say_what_changed),
+		json_that("difference and patch are the identity on 10,000 random documents", difference_and_patch_are_the_identity),
+		json_that("small changes of 20 KB are small patches", small_changes_are_small_patches),
+		json_that("the most alike is found", the_most_alike_is_found),
+		json_that("hostile documents cost what they weigh", hostile_documents_cost_what_they_weigh),
 	};
 
 	return unit_run(tests);

@@ -1,38 +1,17 @@
 /* Goal: a patch does what RFC 6902 says, or nothing. */
-#include "unit.h"
+#include "json_try.h"
 
-#include <string.h>
-
-#include "arena.h"
 #include "json_patch.h"
-#include "json_value.h"
-
-static struct kith_arena *arena;
-
-static struct kith_json_value *
-parse(const char *text)
-{
-	const char *error;
-	struct kith_json_value *v = kith_json_value_parse(arena, text, strlen(text), &error);
-
-	if (!v)
-		fail_msg("%s: %s", text, error);
-	return v;
-}
 
 /* The patched document, or what was wrong behind an exclamation mark. */
 static const char *
 patched(const char *document, const char *patch)
 {
 	struct kith_json_value *v = document ? parse(document) : NULL;
-	const char *error;
-	struct kith_buf out;
 
 	if (kith_json_patch_apply(arena, &v, parse(patch), &error))
 		return kith_format(arena, "! %s", error);
-	kith_buf_init(&out, arena, 0);
-	kith_json_value_write(&out, v);
-	return out.s;
+	return written(v);
 }
 
 struct example {
@@ -195,33 +174,15 @@ no_patch_makes_what_cannot_be_held(void **state)
 	assert_string_equal(patched("[]", deepening.s), "! operation 500: nested too deeply");
 }
 
-static int
-begin(void **state)
-{
-	(void)state;
-	arena = kith_arena_new(0);
-	return 0;
-}
-
-static int
-end(void **state)
-{
-	(void)state;
-	kith_arena_free(arena);
-	return 0;
-}
-
-#define that(sentence, function) { (sentence), (function), begin, end, NULL }
-
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		that("the examples of RFC 6902, appendix A", examples_of_the_rfc),
-		that("whole documents are set, tested and copied", whole_documents),
-		that("pointers are those of RFC 6901", pointers),
-		that("operations do what they say, or nothing", operations),
-		that("no patch makes a document that cannot be held", no_patch_makes_what_cannot_be_held),
+		json_that("the examples of RFC 6902, appendix A", examples_of_the_rfc),
+		json_that("whole documents are set, tested and copied", whole_documents),
+		json_that("pointers are those of RFC 6901", pointers),
+		json_that("operations do what they say, or nothing", operations),
+		json_that("no patch makes a document that cannot be held", no_patch_makes_what_cannot_be_held),
 	};
 
 	return unit_run(tests);

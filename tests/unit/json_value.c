@@ -1,40 +1,7 @@
 /* Goal: a document comes back as it went in, and two are equal when they say the same. */
-#include "unit.h"
+#include "json_try.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-#include "arena.h"
-#include "json_value.h"
-
-static struct kith_arena *arena;
-static const char *error;
-
-static struct kith_json_value *
-try_parse(const char *text)
-{
-	return kith_json_value_parse(arena, text, strlen(text), &error);
-}
-
-static struct kith_json_value *
-parse(const char *text)
-{
-	struct kith_json_value *v = try_parse(text);
-
-	if (!v)
-		fail_msg("%s: %s", text, error);
-	return v;
-}
-
-static const char *
-written(const struct kith_json_value *v)
-{
-	struct kith_buf out;
-
-	kith_buf_init(&out, arena, 0);
-	kith_json_value_write(&out, v);
-	return out.s;
-}
 
 /* text, n times. */
 static char *
@@ -232,36 +199,18 @@ copies_share_nothing(void **state)
 	assert_string_equal(written(copy), "{\"a\":[{\"b\":2}]}");
 }
 
-static int
-begin(void **state)
-{
-	(void)state;
-	arena = kith_arena_new(0);
-	return 0;
-}
-
-static int
-end(void **state)
-{
-	(void)state;
-	kith_arena_free(arena);
-	return 0;
-}
-
-#define that(sentence, function) { (sentence), (function), begin, end, NULL }
-
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		that("documents come back, members in jsonb's order", documents_come_back),
-		that("depth, values and numbers are bounded", bounds_hold),
-		that("numbers are compared by worth, not by text", numbers_are_compared_by_worth),
-		that("equality is of values", equality_is_of_values),
-		that("the size is that of the text", size_is_that_of_the_text),
-		that("items go in and out anywhere", items_go_in_and_out_anywhere),
-		that("members are found by name", members_are_found_by_name),
-		that("copies share nothing", copies_share_nothing),
+		json_that("documents come back, members in jsonb's order", documents_come_back),
+		json_that("depth, values and numbers are bounded", bounds_hold),
+		json_that("numbers are compared by worth, not by text", numbers_are_compared_by_worth),
+		json_that("equality is of values", equality_is_of_values),
+		json_that("the size is that of the text", size_is_that_of_the_text),
+		json_that("items go in and out anywhere", items_go_in_and_out_anywhere),
+		json_that("members are found by name", members_are_found_by_name),
+		json_that("copies share nothing", copies_share_nothing),
 	};
 
 	return unit_run(tests);
