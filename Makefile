@@ -55,7 +55,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(filter-out tests/unit/uni
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZ_SECONDS ?= 60
 
-.PHONY: all unit check bench bench-search fuzz install clean help
+.PHONY: all unit check systems bench bench-search fuzz mutate install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -109,6 +109,10 @@ build/fuzz/%: tests/fuzz/%.c $(wildcard lib/*.[ch])
 check:
 	scripts/kith test
 
+# What works of each system, as README says it.
+systems:
+	scripts/kith test -v $(sort $(filter-out %/walk.mjs,$(wildcard tests/systems/*.mjs))) | tests/systems/report
+
 bench: all
 	scripts/kith bench
 
@@ -123,6 +127,10 @@ fuzz: $(FUZZERS)
 	        build/fuzz/found/$$name tests/fuzz/corpus/$$name >build/fuzz/$$name.log 2>&1 || { tail -30 build/fuzz/$$name.log; exit 1; }; \
 	    grep -E 'number_of_executed_units|new_units_added' build/fuzz/$$name.log; \
 	done
+
+# Breaks each rule that keeps users apart, one by one: the tests have to find all of them.  Takes minutes.
+mutate:
+	scripts/kith test tests/mutate/rules.t
 
 install: all
 	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(datadir)/sql/dialects $(DESTDIR)$(datadir)/nginx/pages $(DESTDIR)$(datadir)/mail \
@@ -143,9 +151,11 @@ help:
 	@echo 'make            programs into $(BUILD)'
 	@echo 'make unit       unit tests into $(BUILD)/tests'
 	@echo 'make check      every test (scripts/kith test)'
+	@echo 'make systems    the five systems, document by document, as a table'
 	@echo 'make bench      speed against pgbench and Fastify'
 	@echo 'make bench-search  speed of semantic search'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60)'
+	@echo 'make mutate     breaks the rights of the schema, one by one, for the tests to find'
 	@echo 'make install    into DESTDIR and prefix'
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/unit/*.d)

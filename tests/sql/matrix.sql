@@ -4,73 +4,15 @@
 -- `make mutate` breaks one rule after the other and has this find out.  D1 D2
 \ir ../lib/prelude.psql
 select no_plan();
-\ir matrix.psql
+\ir catalogue.psql
 
--- A view stands for the table that its id is of.
-create view test.shown as
-select v.ev_class::regclass as relation, f[1]::smallint as attnum, f[3]::oid::regclass as base, f[4]::smallint as base_attnum
-from pg_rewrite v
-join pg_attribute a on a.attrelid = v.ev_class,
-lateral regexp_matches(v.ev_action::text, ':resno (\d+) :resname (\S+) :ressortgroupref \d+ :resorigtbl ([1-9]\d*) :resorigcol (\d+) ', 'g') f
-where v.rulename = '_RETURN' and f[1]::smallint = a.attnum and f[2] = a.attname;
-create table test.relations as
-select c.oid::regclass as relation, (n.nspname || '.' || c.relname) collate "default" as name, c.relkind, n.nspname = 'public' as is_public,
-    case c.relkind when 'v' then (
-        select s.base from test.shown s join pg_attribute a on a.attrelid = s.relation and a.attnum = s.attnum where s.relation = c.oid and a.attname = 'id'
-    ) else c.oid::regclass end as base
-from pg_class c
-join pg_namespace n on n.oid = c.relnamespace
-where n.nspname not in ('kith', 'auth', 'extensions', 'test', 'tap') and n.nspname !~ '^(pg_|information_schema$)'
-    and c.relkind in ('r', 'v', 'm', 'f', 'p');
-create view test.tables as select * from test.relations where relkind in ('r', 'p');
-
--- Of a view's column, what it may take is said by the table's: base_name.
-create table test.columns as
-select r.relation, r.name as relation_name, r.name || '.' || a.attname as name, a.attname::text as column_name, a.attnum, b.atttypid,
-    has_column_privilege('authenticated', r.relation, a.attnum, 'INSERT') as insertable,
-    has_column_privilege('authenticated', r.relation, a.attnum, 'UPDATE') as updatable,
-    has_any_column_privilege('authenticated', r.relation, 'INSERT') as any_insertable,
-    b.attnotnull and not b.atthasdef and b.attidentity = '' as required,
-    b.attrelid::regclass as base, b.attnum as base_attnum, o.name || '.' || b.attname as base_name,
-    f.confrelid::regclass as parent,
-    -- What is said for writing it: a column that is computed cannot be written by anybody.
-    case when r.relkind = 'v' and s.base is null then '0A000' else '42501' end as kept
-from test.relations r
-join pg_attribute a on a.attrelid = r.relation and a.attnum > 0 and not a.attisdropped
-left join test.shown s on s.relation = r.relation and s.attnum = a.attnum
-left join pg_attribute b on b.attrelid = coalesce(s.base, r.relation) and b.attnum = coalesce(s.base_attnum, a.attnum)
-left join test.relations o on o.relation = b.attrelid
-left join pg_constraint f on f.contype = 'f' and f.conrelid = b.attrelid and f.conkey = array[b.attnum];
-
--- The file names exactly what there is.  A view is expected to be as its table.
-insert into test.expected_cells
-select v.name, e.who, e.may_select, e.may_insert, e.may_update, e.may_delete, e.may_merge_new, e.may_merge_old
-from test.relations v
-join test.relations b on b.relation = v.base
-join test.expected_cells e on e.name = b.name
-where v.relkind = 'v' and not exists (select from test.expected_cells x where x.name = v.name);
-insert into test.expected_columns
-select c.name, e.insertable, e.updatable
-from test.columns c
-join test.expected_columns e on e.name = c.base_name
-where c.name <> c.base_name and not exists (select from test.expected_columns x where x.name = c.name);
+-- The file names exactly what there is.
 select set_eq('select name from test.expected_cells', 'select name from test.relations', 'every relation has its lines, and no line is without a relation');
 select is_empty($$ select name from test.expected_cells group by name having count(distinct who) <> 4 or count(*) <> 4 $$, 'four lines each');
-select set_eq(
-    $$ select name, insertable, updatable from test.columns $$,
-    $$ select name, insertable, updatable from test.expected_columns $$,
-    'what a user may write is what the file says, column by column');
--- Rights, for who has none of the table's columns, and what no policy is asked for.
-select is_empty($$
-    select e.name, e.who, verb
-    from test.expected_cells e
-    join test.relations r using (name),
-    lateral (values ('SELECT', e.may_select), ('INSERT', e.may_insert), ('UPDATE', e.may_update), ('DELETE', e.may_delete)) as c (verb, expected)
-    where case when verb = 'DELETE' then has_table_privilege(test.role(who), relation, verb)
-        else has_any_column_privilege(test.role(who), relation, verb) end <> (expected <> '42501') and who in ('anon', 'owner', 'service')
-$$, 'nobody has a right that they cannot use');
-select is_empty($$ select name, who, verb from test.relations, unnest(array['anon', 'authenticated', 'service_role']) who,
-    unnest(array['TRUNCATE', 'REFERENCES', 'TRIGGER']) verb where has_table_privilege(who, relation, verb) $$, 'nor one that asks no policy');  -- D5
+select set_eq('select name from test.columns', 'select name from test.expected_columns', 'every column has its line, and no line is without a column');
+select set_eq($$ select signature, name from test.functions where prorettype <> 'trigger'::regtype $$,
+    $$ select f.signature, e.name from test.expected_calls e left join test.functions f using (name) $$, 'every function has its line, and no line is without a function');
+select is_empty('select * from test.wrong_rights()', 'nobody has another right than expected');
 
 -- Fixtures.  A value for a column of a row of who's, as a literal.
 create sequence test.counter;
@@ -229,26 +171,21 @@ from test.columns c, lateral (
 ) e
 where parent is not null and parent <> 'public.plans'::regclass and insertable;
 
+-- What depends on more than whose the row is: mail goes to the user alone, a
+-- message that is on its way stays, and an agent records for its caller only.
+select is(test.probe('owner', test.insert('public.scheduled_messages', 'owner', given => jsonb_build_object('recipient_email', quote_literal(address)))), expected, 'mail to ' || address)
+from (values ('owner@kith.test', '1'), ('stranger@kith.test', '42501')) as t (address, expected);
+select is(test.probe('owner', format('update public.scheduled_messages set recipient_email = %L where id = %L', address, test.row('public.scheduled_messages', 'owner'))), expected, 'also later, to ' || address)
+from (values ('owner@kith.test', '1'), ('stranger@kith.test', '42501')) as t (address, expected);
+update public.scheduled_messages set status = 'sending' where id = test.row('public.scheduled_messages', 'owner')::uuid;
+select is(test.probe('owner', format(statement, test.row('public.scheduled_messages', 'owner'))), '0', 'on its way: ' || statement)
+from unnest(array['update public.scheduled_messages set subject = ''x'' where id = %L', 'delete from public.scheduled_messages where id = %L']) statement;
+grant insert (user_id) on public.agent_actions to kith_agent;  -- it has no such right, and the policy would refuse too
+select is(test.probe('agent', format($$ insert into public.agent_actions (user_id, action_type, entity_type, entity_id) values (%L, 'update_part', 'part', gen_random_uuid()) $$, test.id(who))),
+    expected, 'the agent of the owner records for the ' || who)
+from (values ('owner', '1'), ('stranger', '42501')) as t (who, expected);
+
 -- D6: functions, called with the ids of the owner's rows.
-create view test.functions as
-select p.oid, p.oid::regprocedure::text as signature, n.nspname, p.proname::text, (n.nspname || '.' || p.proname) collate "default" as name, p.prorettype
-from pg_proc p
-join pg_namespace n on n.oid = p.pronamespace
-where exists (select from test.relations r where r.name ~ ('^' || n.nspname || '\.'))
-    and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e');
-insert into test.expected_calls
-select f.name, e.arguments, e.anon, e.owner, e.stranger, e.service
-from test.functions f
-join test.expected_calls e on e.name = 'public.' || f.proname
-where f.nspname <> 'public' and not exists (select from test.expected_calls x where x.name = f.name);
-select set_eq($$ select signature, name from test.functions where prorettype <> 'trigger'::regtype $$,
-    $$ select f.signature, e.name from test.expected_calls e left join test.functions f using (name) $$, 'every function has its line, and no line is without a function');
-select is_empty($$ select signature, who from test.functions, unnest(array['anon', 'authenticated', 'service_role']) who
-    where prorettype = 'trigger'::regtype and has_function_privilege(who, oid, 'EXECUTE') $$, 'nobody calls a trigger');
-select set_eq(
-    $$ select e.name, who from test.expected_calls e join test.functions f using (name), unnest(array['anon', 'authenticated', 'service_role']) who
-       where has_function_privilege(who, f.oid, 'EXECUTE') $$,
-    $$ select name, who from test.expected_calls, unnest(array['authenticated', 'service_role']) who $$, 'the functions are for users and the service');
 create function test.call(name text, arguments text) returns text language plpgsql as $$
 declare
     f text[];
