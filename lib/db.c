@@ -98,8 +98,8 @@ check_size(struct kith_request *req, const PGresult **results, int nsql)
 
 static int
 attempt(struct kith_pipeline *run, const struct kith_transaction *t, struct kith_sql *begin,
-    struct kith_sql *const *sql, int nsql, const PGresult **results, int (*check)(struct kith_request *req, const PGresult **results, void *arg),
-    void *arg)
+    struct kith_sql *const *sql, int nsql, const PGresult **results,
+    int (*check)(struct kith_request *req, const PGresult **results, void *arg), void *arg)
 {
 	struct kith_request *req = run->req;
 	struct kith_statement *statements[MAX_STATEMENTS + 1];

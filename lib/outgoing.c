@@ -84,7 +84,8 @@ among(const char *words, const char *word)
 const char *
 kith_outgoing_refuse(const char *url, const char *schemes)
 {
-	char *scheme = part(url, CURLUPART_SCHEME), *host = part(url, CURLUPART_HOST), *user = part(url, CURLUPART_USER);
+	char *scheme = part(url, CURLUPART_SCHEME), *host = part(url, CURLUPART_HOST);
+	char *user = part(url, CURLUPART_USER);
 	const char *why = NULL;
 
 	if (!scheme || !host || !strstr(url, "://") || !among(schemes, scheme))
@@ -127,6 +128,7 @@ const char *
 kith_outgoing_secret(struct kith_arena *a, const char *path, const char **why)
 {
 	FILE *f = fopen(path, "re");
+	const char *secret = NULL;
 	char text[SECRET_MAX];
 	struct stat st;
 	bool got;
@@ -146,11 +148,10 @@ kith_outgoing_secret(struct kith_arena *a, const char *path, const char **why)
 	got = fgets(text, sizeof(text), f);
 	fclose(f);
 	text[got ? strcspn(text, "\r\n") : 0] = '\0';
-	if (!*text) {
+	if (*text)
+		secret = kith_strdup(a, text);
+	else
 		*why = "it is empty";
-		return NULL;
-	}
-	path = kith_strdup(a, text);
 	explicit_bzero(text, sizeof(text));
-	return path;
+	return secret;
 }

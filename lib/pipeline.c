@@ -146,7 +146,6 @@ receive_prepared(struct kith_pipeline *run, struct kith_statement *statement)
 	return 0;
 }
 
-/* Result of one statement, after that of its preparation if it was new.  NULL with the error set. */
 const PGresult *
 kith_pipeline_receive(struct kith_pipeline *run, struct kith_statement *statement)
 {
@@ -169,7 +168,6 @@ kith_pipeline_receive(struct kith_pipeline *run, struct kith_statement *statemen
 	}
 }
 
-/* Reads what is left up to the answer to Sync.  0 when the transaction has ended well. */
 int
 kith_pipeline_finish(struct kith_pipeline *run)
 {

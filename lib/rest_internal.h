@@ -35,9 +35,9 @@ struct kith_rest {
 };
 
 /*
- * Each answers the request, or returns -1 with the error set.  The first two fail with
- * PGRST200, 202, 204 or 205 when a name is not in the catalog: then the caller
- * may reload that and try again.
+ * Each answers the request, or returns -1 with the error set.  The first two
+ * fail with PGRST200, 202, 204 or 205 when a name is not in the catalog: then
+ * the caller may reload that and try again.
  */
 int kith_rest_table(struct kith_rest *rest);
 int kith_rest_rpc(struct kith_rest *rest);

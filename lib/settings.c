@@ -99,7 +99,7 @@ static const char *const levels[] = { "debug", "info", "warning", "error" };
 
 /* Names that belong to scripts/kith: read there, or printed by `kith env` and so found in a developer's shell. */
 static const char *const of_scripts[] = {
-	"KITH_HOME", "KITH_PORT",      "KITH_HTTPS_PORT", "KITH_JWT_SECRET", "KITH_VARIANT",
+	"KITH_HOME", "KITH_PORT",      "KITH_HTTPS_PORT", "KITH_JWT_SECRET",  "KITH_VARIANT",
 	"KITH_URL",  "KITH_HTTPS_URL", "KITH_ANON_KEY",   "KITH_SERVICE_KEY", "KITH_CA_FILE",
 };
 

@@ -14,6 +14,7 @@
 
 #include "arena.h"
 #include "base64url.h"
+#include "ec.h"
 #include "keys.h"
 #include "keys_load.h"
 #include "log.h"
@@ -22,8 +23,7 @@
 
 #define FILE_MAX 8192
 #define SECRET_MIN 32
-#define P256_POINT 65	/* 4, x, y */
-#define COORDINATE 32
+#define POINT (1 + 2 * KITH_EC_BYTES)	/* 4, x, y */
 
 /* The key in force, in an arena of its own. */
 struct signing_key {
@@ -41,7 +41,7 @@ static struct stat stamp;
 static const char *
 thumbprint(struct kith_arena *a, const char *pem)
 {
-	unsigned char point[P256_POINT], digest[SHA256_DIGEST_LENGTH];
+	unsigned char point[POINT], digest[SHA256_DIGEST_LENGTH];
 	char group[32] = "", *members;
 	BIO *in = BIO_new_mem_buf(pem, -1);
 	EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, NULL, NULL);
@@ -49,7 +49,7 @@ thumbprint(struct kith_arena *a, const char *pem)
 	bool fits;
 
 	fits = key && EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) && !strcmp(group, "prime256v1") &&
-	    EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &n) && n == P256_POINT;
+	    EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &n) && n == POINT;
 	EVP_PKEY_free(key);
 	BIO_free(in);
 	ERR_clear_error();
@@ -57,7 +57,7 @@ thumbprint(struct kith_arena *a, const char *pem)
 		return NULL;
 	/* These members, in this order, without blanks. */
 	members = kith_format(a, "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"%s\",\"y\":\"%s\"}",
-	    kith_base64url_encode(a, point + 1, COORDINATE), kith_base64url_encode(a, point + 1 + COORDINATE, COORDINATE));
+	    kith_base64url_encode(a, point + 1, KITH_EC_BYTES), kith_base64url_encode(a, point + 1 + KITH_EC_BYTES, KITH_EC_BYTES));
 	SHA256((const unsigned char *)members, strlen(members), digest);
 	return kith_base64url_encode(a, digest, sizeof(digest));
 }

@@ -16,8 +16,9 @@ struct kith_json;
 
 /*
  * Appends the template (p, n) with the values of data, an object, filled in; in
- * html they are escaped.  Text and numbers have a value; what is absent, or
- * anything else, is empty.  Returns NULL, or what is wrong with the template.
+ * html they are escaped.  Text, numbers, true and false have a value; what is
+ * absent, or anything else, is empty.  Returns NULL, or what is wrong with the
+ * template.
  */
 const char *kith_template_fill(struct kith_buf *out, const char *p, size_t n, const struct kith_json *data, bool html);
 
