@@ -36,7 +36,7 @@ count(struct kith_request *req, const char *name, long usual, long max, long *n)
 	if (!text || !*text)
 		return 0;
 	if (!kith_parse_long(text, 1, 1000000000, n))
-		return kith_fail(req, 400, "validation_failed", "Bad Pagination Parameters: %s must be a number from 1", name);
+		return kith_fail(req, 400, "validation_failed", "Bad Pagination Parameters: %s must be a number", name);
 	if (*n > max)
 		*n = max;
 	return 0;
@@ -46,13 +46,14 @@ count(struct kith_request *req, const char *name, long usual, long max, long *n)
 static void
 link_pages(struct kith_request *req, long page, long per_page, long total)
 {
+	static const char path[] = "/auth/v1/admin/users";
 	long last = total ? (total + per_page - 1) / per_page : 1;
 	const char *next = "";
 
 	if (page < last)
-		next = kith_format(req->arena, "</auth/v1/admin/users?page=%ld&per_page=%ld>; rel=\"next\", ", page + 1, per_page);
+		next = kith_format(req->arena, "<%s?page=%ld&per_page=%ld>; rel=\"next\", ", path, page + 1, per_page);
 	kith_reply_header(req, "X-Total-Count", "%ld", total);
-	kith_reply_header(req, "Link", "%s</auth/v1/admin/users?page=%ld&per_page=%ld>; rel=\"last\"", next, last, per_page);
+	kith_reply_header(req, "Link", "%s<%s?page=%ld&per_page=%ld>; rel=\"last\"", next, path, last, per_page);
 }
 
 static int
@@ -87,7 +88,9 @@ one_duration(const char *s, double *seconds)
 	static const struct {
 		const char *name;
 		double seconds;
-	} units[] = { { "ns", 1e-9 }, { "us", 1e-6 }, { "\xc2\xb5s", 1e-6 }, { "ms", 1e-3 }, { "s", 1 }, { "m", 60 }, { "h", 3600 } };
+	} units[] = {
+		{ "ns", 1e-9 }, { "us", 1e-6 }, { "\xc2\xb5s", 1e-6 }, { "ms", 1e-3 }, { "s", 1 }, { "m", 60 }, { "h", 3600 },
+	};
 	size_t whole = strspn(s, DIGITS), fraction = s[whole] == '.' ? strspn(s + whole + 1, DIGITS) : 0;
 	const char *unit = s + whole + fraction + (s[whole] == '.');
 
@@ -147,7 +150,8 @@ read_hash(struct kith_request *req, const struct kith_json *body, const char **h
 	if (*hash && !**hash)
 		*hash = NULL;
 	if (password && *hash)
-		return kith_fail(req, 400, "validation_failed", "Only a password or a password hash should be provided");
+		return kith_fail(req, 400, "validation_failed",
+		    "Only a password or a password hash should be provided");
 	if (*hash && !kith_password_hash_known(*hash))
 		return kith_fail(req, 400, "validation_failed",
 		    "password_hash must be of bcrypt ($2a$, $2b$, $2y$, cost 4 to 14) or yescrypt ($y$)");
@@ -214,16 +218,13 @@ update_user(struct kith_request *req, const char *id)
 static int
 delete_user(struct kith_request *req, const char *id)
 {
-	const struct kith_json *body, *soft;
+	const struct kith_json *body;
 	const char *text;
+	int softly;
 
-	if (!(body = begin(req, &text)))
+	if (!(body = begin(req, &text)) || (softly = auth_flag(req, body, "should_soft_delete", false)) == -1)
 		return -1;
-	soft = kith_json_get(body, "should_soft_delete");
-	if (soft && soft->type != KITH_JSON_TRUE && soft->type != KITH_JSON_FALSE && soft->type != KITH_JSON_NULL)
-		return kith_fail(req, 400, "validation_failed", "should_soft_delete must be true or false");
-	return auth_answer_nothing(req, auth_call(req, "admin_delete_user", id,
-	    soft && soft->type == KITH_JSON_TRUE ? "true" : "false"));
+	return auth_answer_nothing(req, auth_call(req, "admin_delete_user", id, softly ? "true" : "false"));
 }
 
 int
@@ -289,7 +290,8 @@ auth_generate_link(struct kith_request *req)
 	while (i < sizeof(types) / sizeof(types[0]) && (!type || strcmp(types[i], type)))
 		i++;
 	if (i == sizeof(types) / sizeof(types[0]))
-		return kith_fail(req, 400, "validation_failed", "Invalid email action link type requested: %.40s", type ? type : "");
+		return kith_fail(req, 400, "validation_failed", "Invalid email action link type requested: %.40s",
+		    type ? type : "");
 	if (!strncmp(type, "email_change", 12) && !(new_email = auth_email(req, body, "new_email")))
 		return -1;
 	if (!strcmp(type, "signup") && (!auth_new_password(req, body) || read_hash(req, body, &hash)))

@@ -108,7 +108,8 @@ read_flow(struct kith_request *req, const struct kith_json *body, const char **c
 		return kith_fail(req, 400, "validation_failed", "code_challenge_method must be s256 or plain");
 	if (!is_challenge(*challenge))
 		return kith_fail(req, 400, "validation_failed",
-		    "code challenge has to be between %d and %d characters of A-Z, a-z, 0-9 and -._~", CHALLENGE_MIN, CHALLENGE_MAX);
+		    "code challenge has to be between %d and %d characters of A-Z, a-z, 0-9 and -._~",
+		    CHALLENGE_MIN, CHALLENGE_MAX);
 	return 0;
 }
 
@@ -274,20 +275,10 @@ auth_recover(struct kith_request *req)
 	const struct kith_json *body;
 	const char *email, *link;
 
-	if (begin(req, &body, &email) || !(link = auth_link(req, body, "recovery", "recovery", email)) || limit(req, email))
+	if (begin(req, &body, &email) || !(link = auth_link(req, body, "recovery", "recovery", email)) ||
+	    limit(req, email))
 		return -1;
 	return auth_answer_nothing(req, auth_call(req, "send_recovery", email, link));
-}
-
-/* Whether the code may be for somebody new; -1 when that is not said clearly. */
-static int
-may_sign_up(struct kith_request *req, const struct kith_json *body)
-{
-	const struct kith_json *create = kith_json_get(body, "create_user");
-
-	if (create && create->type != KITH_JSON_TRUE && create->type != KITH_JSON_FALSE && create->type != KITH_JSON_NULL)
-		return kith_fail(req, 400, "validation_failed", "create_user must be true or false");
-	return !kith_settings.disable_signup && (!create || create->type != KITH_JSON_FALSE);
 }
 
 int
@@ -298,11 +289,11 @@ auth_otp(struct kith_request *req)
 	const PGresult *result;
 	int sign_up;
 
-	if (begin(req, &body, &email) || (sign_up = may_sign_up(req, body)) == -1 ||
+	if (begin(req, &body, &email) || (sign_up = auth_flag(req, body, "create_user", true)) == -1 ||
 	    !(confirmation = auth_link(req, body, "signup", "confirmation", email)) ||
 	    !(magic = auth_link(req, body, "magiclink", "magic_link", email)) || limit(req, email))
 		return -1;
-	result = auth_call(req, "send_code", email, req->body, sign_up ? "true" : "false",
+	result = auth_call(req, "send_code", email, req->body, sign_up && !kith_settings.disable_signup ? "true" : "false",
 	    kith_format(req->arena, "{\"confirmation\":%s,\"magic\":%s}", confirmation, magic));
 	if (result && *PQgetvalue(result, 0, 0) == 'f' && kith_settings.reveal_unknown)
 		return kith_fail(req, 422, "otp_disabled", "Signups not allowed for otp");
@@ -314,20 +305,21 @@ static const char *
 email_change_links(struct kith_request *req, const struct kith_json *body, const char *old, const char *new)
 {
 	struct auth_link link;
-	const char *links;
+	const char *asked, *asked_too;
 
 	if (auth_make_link(req, &link, body, "email_change_new", new))
 		return NULL;
 	link.old_email = old;
 	link.new_email = new;
-	links = auth_link_json(req, &link, "email_change");
+	asked = auth_link_json(req, &link, "email_change");
 	if (!old || !kith_settings.secure_email_change)
-		return kith_format(req->arena, "{\"new\":%s}", links);
+		return kith_format(req->arena, "{\"new\":%s}", asked);
 	if (auth_make_link(req, &link, body, "email_change_current", old))
 		return NULL;
 	link.old_email = old;
 	link.new_email = new;
-	return kith_format(req->arena, "{\"new\":%s,\"current\":%s}", links, auth_link_json(req, &link, "email_change"));
+	asked_too = auth_link_json(req, &link, "email_change");
+	return kith_format(req->arena, "{\"new\":%s,\"current\":%s}", asked, asked_too);
 }
 
 static const char *
@@ -365,7 +357,7 @@ resend_email_change(struct kith_request *req, const struct kith_json *body, cons
 	links = email_change_links(req, body, email, pending ? pending : email);
 	if (!links)
 		return -1;
-	return auth_answer_nothing(req, pending ? auth_call(req, "resend_email_change", email, pending, links) : result);
+	return auth_answer_nothing(req, auth_call(req, "resend_email_change", email, pending, links));
 }
 
 int
@@ -399,8 +391,8 @@ auth_reauthenticate(struct kith_request *req)
 		return kith_fail(req, 422, "validation_failed", "Reauthentication requires the user to have an email");
 	if (!(link = auth_link(req, NULL, "reauthentication", "reauthentication", email)) || limit(req, email))
 		return -1;
-	return auth_answer_nothing(req, auth_call(req, "send_reauthentication", req->identity->subject, req->identity->session,
-	    email, link));
+	return auth_answer_nothing(req, auth_call(req, "send_reauthentication", req->identity->subject,
+	    req->identity->session, email, link));
 }
 
 int

@@ -37,6 +37,9 @@ const struct kith_json *auth_body(struct kith_request *req);
  */
 int auth_text(struct kith_request *req, const struct kith_json *body, const char *member, const char **text);
 
+/* true, false, or what is usual where a member of the body is absent or null; -1 with 400 for anything else. */
+int auth_flag(struct kith_request *req, const struct kith_json *body, const char *member, bool usual);
+
 /* A parameter of the query, decoded; NULL when absent, or not decodable. */
 const char *auth_query(struct kith_request *req, const char *name);
 
@@ -143,7 +146,7 @@ int auth_may_hash(struct kith_request *req);
 
 /* A one-time token: what whoever reads an address may do by a link, or by a code. */
 struct auth_link {
-	const char *type;	/* signup, invite, magiclink, recovery, email_change_new, email_change_current, reauthentication */
+	const char *type;	/* signup, invite, magiclink, recovery, email_change_new, _current, reauthentication */
 	const char *kind;	/* auth.one_time_token_type */
 	const char *email;	/* who can read it */
 	const char *old_email, *new_email;	/* of a change; else NULL */

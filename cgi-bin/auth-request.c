@@ -64,6 +64,18 @@ auth_text(struct kith_request *req, const struct kith_json *body, const char *na
 	return 0;
 }
 
+int
+auth_flag(struct kith_request *req, const struct kith_json *body, const char *name, bool usual)
+{
+	const struct kith_json *value = kith_json_get(body, name);
+
+	if (!value || value->type == KITH_JSON_NULL)
+		return usual;
+	if (value->type == KITH_JSON_TRUE || value->type == KITH_JSON_FALSE)
+		return value->type == KITH_JSON_TRUE;
+	return kith_fail(req, 400, "validation_failed", "%s must be true or false", name);
+}
+
 /* The parameter's value as it was sent, n bytes; NULL when there is none. */
 static const char *
 find_query(const struct kith_request *req, const char *name, size_t *n)

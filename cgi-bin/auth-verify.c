@@ -35,7 +35,8 @@ static const struct failure {
 	    "A user with this email address has already been registered" },
 };
 
-static const char other_address[] = "Confirmation link accepted. Please proceed to confirm link sent to the other email";
+static const char other_address[] =
+    "Confirmation link accepted. Please proceed to confirm link sent to the other email";
 
 static const struct type *
 find_type(const char *name)

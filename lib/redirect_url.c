@@ -69,7 +69,8 @@ is_plain(const char *url)
 		if (*p <= ' ' || *p > '~' || strchr("\\\"<>^`{|}", *p))
 			return false;
 	for (const char *p = path; *p && *p != '?' && *p != '#'; p++)
-		if (!strncmp(p, "/..", 3) || !strncasecmp(p, "%2e", 3) || !strncasecmp(p, "%2f", 3) || !strncasecmp(p, "%5c", 3))
+		if (!strncmp(p, "/..", 3) || !strncasecmp(p, "%2e", 3) || !strncasecmp(p, "%2f", 3) ||
+		    !strncasecmp(p, "%5c", 3))
 			return false;
 	return true;
 }
@@ -96,7 +97,9 @@ is_http(const struct parts *p)
 static bool
 is_active(const struct parts *p)
 {
-	static const char *const schemes[] = { "javascript", "data", "vbscript", "file", "blob", "about", "view-source" };
+	static const char *const schemes[] = {
+		"javascript", "data", "vbscript", "file", "blob", "about", "view-source",
+	};
 
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
 		if (is(p->scheme, p->scheme_len, schemes[i]))

@@ -115,8 +115,21 @@ end
 $$;
 comment on function kith.find_or_add_user(text, text, jsonb) is 'The user of an address, made unless there is one.';
 
--- Asked for by anybody, with an address: each returns nothing that tells whether
--- somebody has it.
+-- Asked for by anybody, with an address: neither the answer nor its time tells
+-- whether somebody has it.
+create function kith.send_nothing(link json) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+    perform kith.enqueue('mail', pg_catalog.jsonb_set((link -> 'mail')::jsonb, '{data,Data}', '{}'), key => 'mail ' || (link ->> 'token_hash'));
+    raise exception using errcode = 'KI001', message = 'undone';
+exception when sqlstate 'KI001' then
+    -- What was written goes to the disk with the commit all the same, which takes longest.
+    null;
+end
+$$;
+comment on function kith.send_nothing(json) is 'Takes as long as mailing a link does, and mails none.';
+
 create function kith.send_recovery(email text, link json) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -125,6 +138,8 @@ declare
 begin
     if u.id is not null and u.deleted_at is null then
         perform kith.send_link(u.id, 'recovery_token', email, link);
+    else
+        perform kith.send_nothing(link);
     end if;
 end
 $$;
@@ -139,12 +154,13 @@ declare
     u auth.users := kith.find_user(email);
 begin
     if u.id is null and not may_sign_up then
+        perform kith.send_nothing(links -> 'magic');
         return false;
     elsif u.id is null then
         u := kith.find_or_add_user(email, null, kith.merge_metadata('{}', coalesce(nullif(body -> 'data', 'null'), '{}')));
     end if;
     if u.deleted_at is not null then
-        return true;
+        perform kith.send_nothing(links -> 'magic');
     elsif u.confirmed_at is null then
         perform kith.send_link(u.id, 'confirmation_token', email, links -> 'confirmation');
     else
@@ -164,6 +180,8 @@ declare
 begin
     if u.id is not null and u.confirmed_at is null and u.deleted_at is null then
         perform kith.send_link(u.id, 'confirmation_token', email, link);
+    else
+        perform kith.send_nothing(link);
     end if;
 end
 $$;
@@ -267,7 +285,8 @@ declare
     u auth.users := kith.find_user(email);
     open auth.one_time_token_type[];
 begin
-    if u.email_change is distinct from pending or u.deleted_at is not null then
+    if u.id is null or pending is null or u.email_change is distinct from pending or u.deleted_at is not null then
+        perform kith.send_nothing(links -> 'new');
         return;
     end if;
     perform from auth.users x where x.id = u.id for no key update;
@@ -506,6 +525,7 @@ grant execute on function
     kith.begin_flow(uuid, uuid, json),
     kith.send_link(uuid, auth.one_time_token_type, text, json),
     kith.find_or_add_user(text, text, jsonb),
+    kith.send_nothing(json),
     kith.send_recovery(text, json),
     kith.send_code(text, jsonb, boolean, json),
     kith.resend_confirmation(text, json),

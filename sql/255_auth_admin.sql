@@ -102,22 +102,31 @@ $$;
 comment on function kith.generate_link(text, text, text, text, jsonb, json) is
     'Makes a one-time token that the service delivers itself; a magic link for an address that is not known becomes a sign-up.';
 
+create function kith.admin_finds(u auth.users, filter text) returns boolean
+language sql immutable set search_path = ''
+as $$
+    select pg_catalog.strpos(
+        pg_catalog.lower(pg_catalog.concat_ws(
+            ' ', u.email, u.phone, u.raw_user_meta_data ->> 'full_name', u.raw_user_meta_data ->> 'name'
+        )),
+        pg_catalog.lower(filter)
+    ) > 0
+$$;
+comment on function kith.admin_finds(auth.users, text) is 'Whether a text is in the address or the name of a user.';
+
 create function kith.admin_list_users(page bigint, per_page bigint, filter text, out total bigint, out users json) returns record
 language sql stable set search_path = ''
 as $$
-    with found as (
-        select u
-        from auth.users u
-        where coalesce(filter, '') = ''
-            or pg_catalog.strpos(pg_catalog.lower(pg_catalog.concat_ws(
-                ' ', u.email, u.phone, u.raw_user_meta_data ->> 'full_name', u.raw_user_meta_data ->> 'name'
-            )), pg_catalog.lower(filter)) > 0
-    )
-    select (select pg_catalog.count(*) from found), coalesce(pg_catalog.json_agg(kith.user_json(p.u) order by (p.u).created_at desc, (p.u).id), '[]')
+    select (
+        select pg_catalog.count(*)
+        from auth.users x
+        where coalesce(filter, '') = '' or kith.admin_finds(x, filter)
+    ), coalesce(pg_catalog.json_agg(kith.user_json(p.u) order by (p.u).created_at desc, (p.u).id), '[]')
     from (
-        select f.u
-        from found f
-        order by (f.u).created_at desc, (f.u).id
+        select x as u
+        from auth.users x
+        where coalesce(filter, '') = '' or kith.admin_finds(x, filter)
+        order by x.created_at desc, x.id
         limit per_page
         offset (page - 1) * per_page
     ) p
@@ -251,6 +260,7 @@ grant execute on function
     kith.invited_user(text, text, jsonb, boolean),
     kith.invite(text, jsonb, json),
     kith.generate_link(text, text, text, text, jsonb, json),
+    kith.admin_finds(auth.users, text),
     kith.admin_list_users(bigint, bigint, text),
     kith.admin_get_user(uuid),
     kith.admin_set(uuid, jsonb, text),
