@@ -55,7 +55,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(filter-out tests/unit/uni
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZ_SECONDS ?= 60
 
-.PHONY: all unit check systems bench bench-search fuzz mutate install clean help
+.PHONY: all unit check systems bench bench-search bench-memory fuzz mutate install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -119,6 +119,9 @@ bench: all
 bench-search: all
 	tests/bench/search
 
+bench-memory: all
+	tests/bench/memory
+
 # Each target for FUZZ_SECONDS, from its corpus in tests/fuzz/corpus; what it finds on the way stays in build/fuzz.
 fuzz: $(FUZZERS)
 	@for f in $(FUZZERS); do \
@@ -148,14 +151,16 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'make            programs into $(BUILD)'
-	@echo 'make unit       unit tests into $(BUILD)/tests'
-	@echo 'make check      every test (scripts/kith test)'
-	@echo 'make systems    the five systems, document by document, as a table'
-	@echo 'make bench      speed against pgbench and Fastify'
+	@echo 'make               programs into $(BUILD)'
+	@echo 'make unit          unit tests into $(BUILD)/tests'
+	@echo 'make check         every test (scripts/kith test)'
+	@echo 'make systems       the five systems, document by document, as a table'
+	@echo 'make bench         speed against pgbench and Fastify'
 	@echo 'make bench-search  speed of semantic search'
-	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60)'
-	@echo 'make mutate     breaks the rights of the schema, one by one, for the tests to find'
-	@echo 'make install    into DESTDIR and prefix'
+	@echo 'make bench-memory  speed of saving a memory and of reading any version of it'
+	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (60)'
+	@echo 'make mutate        breaks the rights of the schema, one by one, for the tests to find'
+	@echo 'make install       into DESTDIR and prefix'
+	@echo 'make clean         removes what was built'
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/unit/*.d)
