@@ -5,7 +5,9 @@ help[doctor]='say what is missing or unsafe, and what to do
 usage: kith doctor
 
 Looks at packages, versions, files, keys, disk, and, when it runs, at the
-database, at jobs that failed, and whether the mail server answers.  Exit status: 0 nothing to do, 1 something is wrong.'
+database, at jobs that failed, and whether the mail server answers.
+
+Exit status: 0 nothing to do, 1 something is wrong.'
 
 kith_doctor() {
 	local problems=0

@@ -26,7 +26,7 @@ begin
         join pg_catalog.pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
         join pg_catalog.pg_class c on c.oid = w.ev_class
         where a.atttypid = 'extensions.vector'::regtype
-            and c.relnamespace::regnamespace::text in ('justin', 'companion', 'trailhead', 'thinking_partner', 'essence')
+            and 'dialects/' || c.relnamespace::regnamespace || '.sql' in (select m.name from kith.migrations m)
     loop
         execute format('drop view %s', v);
     end loop;

@@ -32,7 +32,7 @@ kith_keys() {
 }
 
 list_keys() {
-	local kid x y until now current
+	local kid x y until now current role signer
 
 	current=$(<"$KITH_HOME/secrets/kid")
 	printf -v now '%(%s)T' -1
@@ -46,9 +46,9 @@ list_keys() {
 		[[ $kid == "$current" ]] || ((until < now)) ||
 			printf '%s  is believed until %(%F %T)T\n' "$kid" "$until"
 	done <"$KITH_HOME/secrets/old-keys"
-	for x in anon service; do
-		y=$(api_key_kid "$x")
-		[[ $y == "$current" ]] || echo "the $x key was signed by $y"
+	for role in anon service; do
+		signer=$(api_key_kid "$role")
+		[[ $signer == "$current" ]] || echo "the $role key was signed by $signer"
 	done
 }
 

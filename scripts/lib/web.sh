@@ -37,7 +37,8 @@ loopback_addresses() {
 	fi
 }
 
-# The programs that nginx has a route to.
+# The programs that nginx has a route to.  One that shares the mount of another
+# has none of its own: a comment in routes.conf names it.
 programs() {
 	sed -n 's/.*fastcgi_pass \$\?\(kith[a-z_-]*\);.*/\1/p; s/^# \(kith-[a-z_]*\) .*/\1/p' \
 		"$app/share/kith/nginx/routes.conf" | sed 's/^kith_/kith-/' | sort -u
