@@ -55,6 +55,8 @@ run_hook(struct kith_pipeline *run, const struct kith_transaction *t, struct kit
 	n = t->hook->read(t->call, sql + 1);
 	if (n < 0)
 		return -1;
+	/* What a hook makes of its arguments, and computes, is nothing that came from PostgreSQL. */
+	kith_connection_weigh(run->c);
 	last = n + 1;
 	sql[0] = *begin;
 	sql[last] = kith_sql_new(arena);
@@ -77,6 +79,7 @@ run_hook(struct kith_pipeline *run, const struct kith_transaction *t, struct kit
 	kith_buf_init(&computed, arena, 0);
 	if (!ok || t->hook->compute(t->call, t->hook->row ? NULL : results + 1, &computed))
 		return give_up(run);
+	kith_connection_weigh(run->c);
 	kith_sql_text(set, "select set_config('kith.computed', ");
 	kith_sql_param(set, computed.s);
 	kith_sql_text(set, ", true), set_config('role', ");

@@ -104,6 +104,11 @@ is_deeply [ grep { save_text($dora, $_)->status != 200 } @large ], [], 'large on
 is_deeply [ map { $_->{version} } grep { $_->{is_checkpoint} } @{ versions($dora) } ], [ 1, 22, 24, 26, 28 ], 'a checkpoint comes before there is too much to apply';
 is_deeply [ grep { document($dora, $_ + 20)->body ne $large[ $_ - 1 ] } 1 .. 8 ], [], 'each comes back';
 
+# As many values as may be take more memory than their text.
+my @many = map { '[' . join(',', $_ .. $_ + 99990) . ']' } 1, 50000;
+is_deeply [ grep { save_text($dora, $_)->status != 200 } @many ], [], 'the most values are saved';
+is_deeply [ grep { document($dora, $_ + 28)->body ne $many[ $_ - 1 ] } 1, 2 ], [], 'and come back';
+
 # A history that does not fit together says so, and is not made worse.
 $k->may_answer(500);
 $k->sql("insert into public.memory_snapshots (user_id, version, operations) values ('@{[ $ben->id ]}', 3, '[{\"op\":\"remove\",\"path\":\"/none\"}]')");
