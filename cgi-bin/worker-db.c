@@ -59,7 +59,8 @@ try_to_connect(void)
 	static const char options[] = "-c jit=off -c statement_timeout=15000";
 	const char *keywords[] = { "dbname", "user", "connect_timeout", "client_encoding", "options",
 		"fallback_application_name", "tcp_user_timeout", NULL };
-	const char *values[] = { kith_settings.database, "kith_worker", "3", "UTF8", options, "kith-worker", "15000", NULL };
+	const char *values[] = { kith_settings.database, "kith_worker", "3", "UTF8", options, "kith-worker", "15000",
+		NULL };
 	PGresult *result;
 	bool listens;
 

@@ -54,7 +54,7 @@ seconds(struct kith_arena *a, int64_t ms)
 	return ms < 0 ? NULL : kith_format(a, "%lld milliseconds", (long long)ms);
 }
 
-/* After an attempt that does not count: what was asked for, or half a second doubled up to a minute, a fifth more or less. */
+/* After one that does not count: what was asked for, or half a second doubled up to a minute, a fifth more or less. */
 static int64_t
 delay_ms(const struct worker_job *job, const struct worker_result *result)
 {
@@ -94,8 +94,8 @@ end(struct kith_arena *a, const struct worker_job *job, const struct worker_resu
 	else
 		became = PQgetisnull(row, 0, 0) ? "no longer ours" : PQgetvalue(row, 0, 0);
 	kith_log(!strcmp(became, "failed") ? KITH_LOG_ERROR : result->error ? KITH_LOG_WARNING : KITH_LOG_INFO,
-	    "job %s (%s%s%s), attempt %d: %s%s%s", job->id, job->kind, template ? " " : "", template ? template : "", job->attempt, became, result->error ? ": " : "",
-	    result->error ? result->error : "");
+	    "job %s (%s%s%s), attempt %d: %s%s%s", job->id, job->kind, template ? " " : "", template ? template : "",
+	    job->attempt, became, result->error ? ": " : "", result->error ? result->error : "");
 }
 
 static void
@@ -127,8 +127,9 @@ bool
 worker_jobs_work(void)
 {
 	/* One at a time: what is held by a worker that is killed waits until its lease has run out. */
-	static const char claim[] = "select id, kind, key, payload, attempts, floor(extract(epoch from now() - created_at))"
-				    " from kith.claim_jobs($1, $2, 1)";
+	static const char claim[] =
+	    "select id, kind, key, payload, attempts, floor(extract(epoch from now() - created_at))"
+	    " from kith.claim_jobs($1, $2, 1)";
 	struct kith_arena *a = kith_arena_new(JOB_MAX);
 	const char *can = possible(a, kith_now_us());
 	const PGresult *row = can ? worker_db_run(a, claim, WORKER_PARAMS(can, WORKER_LEASE)) : NULL;

@@ -184,7 +184,8 @@ send_by_smtp(struct kith_arena *a, const struct kith_mail *mail, int attempt, st
 	struct kith_buf text;
 	const char *why;
 
-	if (kith_settings.smtp_password && !(smtp.password = kith_outgoing_secret(a, kith_settings.smtp_password, &why))) {
+	if (kith_settings.smtp_password &&
+	    !(smtp.password = kith_outgoing_secret(a, kith_settings.smtp_password, &why))) {
 		result->outcome = KITH_DENIED;
 		result->error = kith_format(a, "smtp: KITH_SMTP_PASSWORD: %s", why);
 		return;
@@ -222,7 +223,7 @@ worker_mail_send(struct kith_arena *a, const struct kith_mail *mail, const char 
 
 /* --- jobs of kind mail --- */
 
-/* A mail as the payload keeps it, once it is made. */
+/* The payload that keeps a mail, once it is made. */
 static const char *
 kept(struct kith_arena *a, const struct worker_job *job, const struct kith_mail *mail)
 {
@@ -241,6 +242,7 @@ kept(struct kith_arena *a, const struct worker_job *job, const struct kith_mail 
 	return out.s;
 }
 
+/* NULL, or why it is none. */
 static const char *
 read_kept(const struct kith_json *from, struct kith_mail *mail)
 {
@@ -250,7 +252,9 @@ read_kept(const struct kith_json *from, struct kith_mail *mail)
 	mail->text = kith_json_string(from, "text");
 	mail->html = kith_json_string(from, "html");
 	kith_json_integer(from, "date", &mail->date);
-	return mail->from && mail->to && mail->subject && (mail->text || mail->html) ? NULL : "the payload holds no whole mail";
+	if (!mail->from || !mail->to || !mail->subject || !(mail->text || mail->html))
+		return "the payload holds no whole mail";
+	return NULL;
 }
 
 /* NULL, or why the job cannot be done. */

@@ -50,7 +50,8 @@ read_content(const struct kith_json *content, struct kith_mail *mail)
 static bool
 post(struct kith_arena *a, struct message *m, struct kith_mail *mail)
 {
-	const PGresult *row = worker_db_run(a, "select delivery_id, content, subject from kith.post_message($1, $2, null, null, $3)",
+	const PGresult *row = worker_db_run(a,
+	    "select delivery_id, content, subject from kith.post_message($1, $2, null, null, $3)",
 	    WORKER_PARAMS(m->id, m->attempt_text, kith_settings.mail));
 	const char *content;
 
@@ -70,7 +71,7 @@ post(struct kith_arena *a, struct message *m, struct kith_mail *mail)
 static void
 end(struct kith_arena *a, const struct message *m, const struct worker_result *result, const char *provider_id)
 {
-	const char *wait = kith_format(a, "%lld milliseconds", result->retry_ms >= 0 ? (long long)result->retry_ms : PAUSE_MS);
+	long long wait_ms = result->retry_ms >= 0 ? result->retry_ms : PAUSE_MS;
 
 	switch (result->outcome) {
 	case KITH_DONE:
@@ -84,11 +85,11 @@ end(struct kith_arena *a, const struct message *m, const struct worker_result *r
 			finish(a, m, "failed", result->error, NULL, NULL);
 			break;
 		}
-		/* It may have gone out, so its words stay: when the claim runs out they are sent again under the same key. */
+		/* It may have gone out, so its words stay: when the claim runs out they are sent under the same key. */
 		kith_log(KITH_LOG_WARNING, "message %s, attempt %d: %s", m->id, m->attempt, result->error);
 		break;
 	default:
-		finish(a, m, "pending", result->error, NULL, wait);
+		finish(a, m, "pending", result->error, NULL, kith_format(a, "%lld milliseconds", wait_ms));
 	}
 }
 

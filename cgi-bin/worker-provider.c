@@ -32,8 +32,8 @@ worker_provider_end(struct worker_provider *p, const struct worker_result *resul
 	if (result->pause_ms > 0)
 		close_until(p, result->pause_ms * 1000, result->error);
 	if (result->outcome == KITH_DENIED) {
-		kith_log(KITH_LOG_ERROR, "%s does not take our key or password (%s): kith doctor says what to do", p->name,
-		    result->error);
+		kith_log(KITH_LOG_ERROR, "%s does not take our key or password (%s): kith doctor says what to do",
+		    p->name, result->error);
 		close_until(p, DENIED_US, result->error);
 	} else if (p->faults >= FAULTS) {
 		close_until(p, CLOSED_US, result->error);

@@ -46,7 +46,9 @@ const PGresult *worker_db_run(struct kith_arena *a, const char *sql, const char 
 /* The same again and again, for as long as a lease: for what is to be noted after something happened outside. */
 const PGresult *worker_db_insist(struct kith_arena *a, const char *sql, const char *const *params, int n);
 
-#define WORKER_PARAMS(...) (const char *const[]){ __VA_ARGS__ }, (int)(sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *))
+/* Parameters, and how many. */
+#define WORKER_PARAMS(...) \
+	(const char *const[]){ __VA_ARGS__ }, (int)(sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *))
 
 /* Waits for news of the queue, for until_us by kith_now_us(), or for a signal; signals come nowhere else. */
 void worker_db_wait(int64_t until_us);

@@ -167,8 +167,9 @@ write_log(const struct kith_http *call, CURL *handle, CURLcode code, int64_t beg
 	if (!id)
 		id = received(handle, "x-request-id");
 	kith_log(call->error ? KITH_LOG_WARNING : KITH_LOG_INFO, "%s %s %s: %ld%s%s in %d ms, attempt %d%s%s",
-	    call->provider, call->method, call->route, call->status, code ? " " : "", code ? curl_easy_strerror(code) : "",
-	    (int)((kith_now_us() - begun_us) / 1000), call->attempt, id ? ", request " : "", id ? id : "");
+	    call->provider, call->method, call->route, call->status, code ? " " : "",
+	    code ? curl_easy_strerror(code) : "", (int)((kith_now_us() - begun_us) / 1000), call->attempt,
+	    id ? ", request " : "", id ? id : "");
 }
 
 enum kith_outcome

@@ -89,7 +89,8 @@ kith_template_fill(struct kith_buf *out, const char *p, size_t n, const struct k
 		if (!close)
 			return kith_format(out->arena, "line %zu: {{ is not closed", line);
 		if (!find(out, open + 2, (size_t)(close - open) - 2, data, &value))
-			return kith_format(out->arena, "line %zu: only values like {{ .Email }} can be filled in", line);
+			return kith_format(out->arena,
+			    "line %zu: only values like {{ .Email }} can be filled in", line);
 		put_value(out, value, html);
 		p = close + 2;
 	}

@@ -37,7 +37,7 @@ sub enqueue ($key, $extra = '') {
 
 sub job ($id) { JSON::PP->new->decode($k->sql("select to_json(j) from kith.jobs j where id = $id")) }
 sub ended ($id, $seconds = 30) { poll($seconds, sub { job($id)->{status} =~ /^(done|failed)$/ && job($id) }) }
-sub tried ($id, $times = 1) { poll(30, sub { my $j = job($id); $j->{attempts} >= $times && $j->{status} ne 'running' && $j }) }
+sub tried ($id, $times = 1) { poll(40, sub { my $j = job($id); $j->{attempts} >= $times && $j->{status} ne 'running' && $j }) }
 sub workers { grep { $_->{name} eq 'kith-worker' } $instance->programs }
 sub requests ($key) { grep { ($_->{headers}{'idempotency-key'} // '') eq $key } $stub->record('resend') }
 
@@ -67,6 +67,7 @@ like $request->{body}{$_}, qr/CANARY/, "as $_" for qw(text html);
 
 # One mail, answered so; the job after that many attempts.
 my $count = 0;
+my @at;
 
 sub answered ($times, @replies) {
 	$stub->script(resend => @replies);
@@ -96,8 +97,12 @@ is_deeply [ $job->{status}, answers($job) ], [ 'done', 2 ], 'a mail whose answer
 is scalar(grep { $_->{replayed} } requests($job->{key})), 1, 'and sent once, by its key';
 $job = answered(2, { done => 1, drop_after_bytes => 10 });
 is_deeply [ $job->{status}, scalar(grep { $_->{replayed} } requests($job->{key})) ], [ 'done', 1 ], 'so is one whose answer was cut';
+$job = answered(2, { done => 1, chunk_ms => 1000, body => { id => uuid } });
+is_deeply [ $job->{status}, scalar(grep { $_->{replayed} } requests($job->{key})) ], [ 'done', 1 ], 'or never came to an end';
+@at = map { $_->{at} } requests($job->{key});
+cmp_ok $at[1] - $at[0], '<', 25_000, 'for which nobody waits longer than 20 seconds';
 $job = answered(2, { status => 503, headers => { 'retry-after' => 1 }, body => 'busy' });
-my @at = map { $_->{at} } requests($job->{key});
+@at = map { $_->{at} } requests($job->{key});
 cmp_ok $at[1] - $at[0], '>=', 1000, 'Retry-After is honoured';
 $job = answered(2, $error->(429, 'rate_limit_exceeded', headers => { 'ratelimit-reset' => 1 }));
 @at = map { $_->{at} } requests($job->{key});
@@ -175,6 +180,11 @@ is scalar(() = requests('mail database')), 1, 'and no second request';
 
 # --- a thousand --------------------------------------------------------------
 
+# By three workers, who know nothing of each other.
+$instance->kith('down');
+$instance->{env}{KITH_WORKER_PROCESSES} = 3;
+$instance->kith('up');
+is scalar(() = workers()), 3, 'as many workers as are asked for';
 $stub->limit('resend', 10, 100);
 $stub->script(resend => map { ({ status => 500 }, { done => 1, drop_after_bytes => 0 }, { status => 503, headers => { 'retry-after-ms' => 50 } }) } 1 .. 2);
 $k->sql(q(select count(kith.enqueue('mail', format('{"template":"magic_link","to":"canary%s@example.net","data":{}}', i)::jsonb, 'mail many ' || i,

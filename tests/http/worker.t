@@ -199,6 +199,21 @@ $stub->script(smtp => { at => 'rcpt', code => 550 });
 $id = schedule({ scheduled_for => 'now', content => '"x"' });
 is_deeply [ @{ settled($id) }{qw(status failure_reason)} ], [ 'failed', 'smtp 550' ], 'so does one that is refused';
 
+# --- the whole way -----------------------------------------------------------
+
+my $address = 'dora.' . uuid . '@example.org';
+my $anon = $k->anon;
+my $reply = $anon->post('/auth/v1/signup', { email => $address, password => 'correct horse battery' });
+is_status $reply, 200, 'somebody signs up';
+is $reply->json->{access_token}, undef, 'and is no user yet';
+ok poll(20, sub { ($mail) = grep { $_->{envelope}{to}[0] eq $address } $stub->mails }), 'but gets a mail';
+my ($code) = $mail->{text} =~ /: (\d{6})$/m;
+like $mail->{html}, qr/<strong>$code</, 'with a code';
+$k->watch->secret($address, $mail->{text} =~ /token=([\w-]{20,})/);
+$reply = $anon->post('/auth/v1/verify', { type => 'signup', email => $address, token => $code });
+is_status $reply, 200, 'which proves the address';
+is $reply->json->{user}{email}, $address, 'and signs in';
+
 # --- TLS, names and passwords ------------------------------------------------
 
 # The instance with other settings, and what became of one mail.

@@ -53,12 +53,28 @@ outcomes(void **state)
 		const char *should_retry;
 		enum kith_outcome outcome;
 	} table[] = {
-		{ 200, NULL, KITH_DONE },      { 202, "false", KITH_DONE },    { 301, NULL, KITH_REFUSED }, { 400, NULL, KITH_REFUSED },
-		{ 400, "true", KITH_FAILED },  { 401, NULL, KITH_DENIED },     { 401, "true", KITH_DENIED }, { 403, NULL, KITH_DENIED },
-		{ 404, NULL, KITH_REFUSED },   { 408, NULL, KITH_FAILED },     { 409, NULL, KITH_FAILED }, { 409, "false", KITH_REFUSED },
-		{ 422, NULL, KITH_REFUSED },   { 425, NULL, KITH_FAILED },     { 429, NULL, KITH_BUSY },   { 429, "true", KITH_BUSY },
-		{ 429, "false", KITH_REFUSED }, { 500, NULL, KITH_FAILED },    { 503, NULL, KITH_FAILED }, { 500, "false", KITH_REFUSED },
-		{ 599, "maybe", KITH_FAILED }, { 100, NULL, KITH_REFUSED },
+		{ 200, NULL, KITH_DONE },
+		{ 202, "false", KITH_DONE },
+		{ 301, NULL, KITH_REFUSED },
+		{ 400, NULL, KITH_REFUSED },
+		{ 400, "true", KITH_FAILED },
+		{ 401, NULL, KITH_DENIED },
+		{ 401, "true", KITH_DENIED },
+		{ 403, NULL, KITH_DENIED },
+		{ 404, NULL, KITH_REFUSED },
+		{ 408, NULL, KITH_FAILED },
+		{ 409, NULL, KITH_FAILED },
+		{ 409, "false", KITH_REFUSED },
+		{ 422, NULL, KITH_REFUSED },
+		{ 425, NULL, KITH_FAILED },
+		{ 429, NULL, KITH_BUSY },
+		{ 429, "true", KITH_BUSY },
+		{ 429, "false", KITH_REFUSED },
+		{ 500, NULL, KITH_FAILED },
+		{ 503, NULL, KITH_FAILED },
+		{ 500, "false", KITH_REFUSED },
+		{ 599, "maybe", KITH_FAILED },
+		{ 100, NULL, KITH_REFUSED },
 	};
 
 	(void)state;
@@ -73,9 +89,19 @@ smtp_outcomes(void **state)
 		long status;
 		enum kith_outcome outcome;
 	} table[] = {
-		{ 421, KITH_BUSY }, { 450, KITH_FAILED }, { 451, KITH_FAILED }, { 452, KITH_FAILED }, { 454, KITH_DENIED },
-		{ 500, KITH_REFUSED }, { 530, KITH_DENIED }, { 534, KITH_DENIED }, { 535, KITH_DENIED }, { 538, KITH_DENIED },
-		{ 550, KITH_REFUSED }, { 554, KITH_REFUSED }, { 600, KITH_FAILED },
+		{ 421, KITH_BUSY },
+		{ 450, KITH_FAILED },
+		{ 451, KITH_FAILED },
+		{ 452, KITH_FAILED },
+		{ 454, KITH_DENIED },
+		{ 500, KITH_REFUSED },
+		{ 530, KITH_DENIED },
+		{ 534, KITH_DENIED },
+		{ 535, KITH_DENIED },
+		{ 538, KITH_DENIED },
+		{ 550, KITH_REFUSED },
+		{ 554, KITH_REFUSED },
+		{ 600, KITH_FAILED },
 	};
 
 	(void)state;
@@ -86,11 +112,11 @@ smtp_outcomes(void **state)
 static void
 urls(void **state)
 {
-	static const char *const fine[] = { "https://api.example", "https://api.example/v1", "http://127.0.0.1:9/x", "http://localhost",
-		"http://[::1]:9", "http://127.8.8.8" };
-	static const char *const not_fine[] = { "", "api.example", "ftp://api.example", "file:///etc/passwd", "http://api.example",
-		"http://127.0.0.1.example", "http://localhost.example", "https://", "https://u:p@api.example", "smtp://localhost",
-		"http://127.0.0.1@api.example" };
+	static const char *const fine[] = { "https://api.example", "https://api.example/v1", "http://127.0.0.1:9/x",
+		"http://localhost", "http://[::1]:9", "http://127.8.8.8" };
+	static const char *const not_fine[] = { "", "api.example", "ftp://api.example", "file:///etc/passwd",
+		"http://api.example", "http://127.0.0.1.example", "http://localhost.example", "https://",
+		"https://u:p@api.example", "smtp://localhost", "http://127.0.0.1@api.example" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(fine) / sizeof(*fine); i++)
@@ -113,8 +139,10 @@ bases(void **state)
 	struct kith_arena *a = unit_request()->arena;
 
 	(void)state;
-	assert_string_equal(kith_http_new(a, "x", "GET", "https://api.example", "/emails")->url, "https://api.example/emails");
-	assert_string_equal(kith_http_new(a, "x", "GET", "https://api.example/", "/emails")->url, "https://api.example/emails");
+	assert_string_equal(
+	    kith_http_new(a, "x", "GET", "https://api.example", "/emails")->url, "https://api.example/emails");
+	assert_string_equal(
+	    kith_http_new(a, "x", "GET", "https://api.example/", "/emails")->url, "https://api.example/emails");
 	assert_string_equal(kith_http_new(a, "x", "GET", "http://127.0.0.1:9/openai/v1/", "/emails")->url,
 	    "http://127.0.0.1:9/openai/v1/emails");
 }
