@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -47,9 +48,18 @@ whose(struct kith_request *req)
 	return 0;
 }
 
+static int
+how_far_back(struct kith_request *req)
+{
+	req->reply.status = 200;
+	kith_buf_printf(&req->reply.body, "%d", getpriority(PRIO_PROCESS, 0));
+	return 0;
+}
+
 static const struct kith_route gate_routes[] = {
 	{ KITH_GET | KITH_POST, "/hello/*", hello },
 	{ KITH_GET, "/name", whose },
+	{ KITH_GET, "/nice", how_far_back },
 	{ 0 },
 };
 static const struct kith_route other_routes[] = { { KITH_GET, "/name", whose }, { 0 } };
@@ -60,6 +70,16 @@ static const struct kith_resource other = {
 	.routes = other_routes,
 	.processes = 1,
 };
+/* The same in processes that stand back. */
+static const struct kith_resource side = {
+	.name = "side",
+	.mount = "/gate/v1",
+	.beside = true,
+	.routes = gate_routes,
+	.processes = 1,
+	.nice = 7,
+};
+static const struct kith_resource *const pair[] = { &gate, &side, NULL };
 static const struct kith_resource *const both[] = { &gate, &other, NULL };
 static const struct kith_resource *const one[] = { &gate, NULL };
 
@@ -224,6 +244,21 @@ each_its_own(void **state)
 }
 
 static void
+side_by_side(void **state)
+{
+	pid_t pid = start(pair, STDIN_FILENO, "--listen", dir);
+	int ours = getpriority(PRIO_PROCESS, 0), back = ours + side.nice;
+
+	(void)state;
+	assert_int_equal(atoi(strstr(ask("kith-gate.sock", "GET", "/gate/v1/nice", ""), "\r\n\r\n") + 4), ours);
+	assert_int_equal(atoi(strstr(ask("kith-side.sock", "GET", "/gate/v1/nice", ""), "\r\n\r\n") + 4), back > 19 ? 19 : back);
+	assert_string_equal(strstr(ask("kith-side.sock", "GET", "/gate/v1/name", ""), "\r\n\r\n") + 4, "kith-side kith-side");
+	stop(pid);
+	/* Of the executable itself the first one tells. */
+	assert_null(strstr(text, "kith-programs"));
+}
+
+static void
 by_route(void **state)
 {
 	pid_t pid = start(one, STDIN_FILENO, "--listen", dir);
@@ -316,6 +351,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		unit_that("each program has its socket and its processes, which bear its name", each_its_own),
+		unit_that("a part of a program has processes of its own, which stand back", side_by_side),
 		unit_that("requests reach the routes of a program, and no others", by_route),
 		unit_that("a program alone takes its socket from who started it", given_a_socket),
 		unit_that("a socket that was left over is replaced", left_over),
