@@ -1,7 +1,7 @@
 // A Kith of one's own, for settings that differ, and what it would have mailed.
 
 import { createClient } from '@supabase/supabase-js'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -54,6 +54,12 @@ export async function start(settings = {}) {
 		serviceKey: env.KITH_SERVICE_KEY,
 		sql,
 		stop,
+
+		// A command, with what it reads: its status, what it said, and what it complained of.
+		kith(args, input = '') {
+			const { status, stdout, stderr } = spawnSync(kith, args, { env, input, encoding: 'utf8', maxBuffer: 1 << 28 })
+			return { status, said: stdout, complaint: stderr }
+		},
 		client: (options = {}, key = env.KITH_ANON_KEY) => createClient(env.KITH_URL, key, {
 			realtime: { transport: WebSocket },
 			auth: { persistSession: false, autoRefreshToken: false, ...options },
