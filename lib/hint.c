@@ -23,29 +23,47 @@ kith_hint_refusal(struct kith_request *req, const PGresult *result)
 		.schema = field(req, result, PG_DIAG_SCHEMA_NAME),
 		.table = field(req, result, PG_DIAG_TABLE_NAME),
 		.constraint = field(req, result, PG_DIAG_CONSTRAINT_NAME),
+		.column = field(req, result, PG_DIAG_COLUMN_NAME),
 	};
 }
 
+/*
+ * The words of the constraint, and what the columns that it is about are called
+ * by the views of the schema that the client has chosen.  A view's parse tree
+ * tells where its columns come from, as in catalog_load.c.
+ */
 static void
-hint_constraint(struct kith_request *req, const struct kith_refusal *refusal)
+hint_rule(struct kith_request *req, const struct kith_refusal *refusal)
 {
+	const char *profile = kith_request_header(req, "content-profile");
 	struct kith_sql *sql = kith_sql_new(req->arena);
 	struct kith_error refused = req->error;
 	const PGresult *result;
 
-	kith_sql_text(sql, "select pg_catalog.obj_description(k.oid, 'pg_constraint') from pg_catalog.pg_constraint k"
-	    " join pg_catalog.pg_class c on c.oid = k.conrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
-	    " where n.nspname = ");
+	kith_sql_text(sql, "select pg_catalog.concat_ws(' ', pg_catalog.obj_description(k.oid, 'pg_constraint'),"
+	    " (select 'Here ' || pg_catalog.string_agg(distinct a.attname || ' is called ' || m.words[1], ', ') || '.'"
+	    " from pg_catalog.pg_attribute a join pg_catalog.pg_rewrite w on w.rulename = '_RETURN'"
+	    " join pg_catalog.pg_class v on v.oid = w.ev_class"
+	    " join pg_catalog.pg_namespace p on p.oid = v.relnamespace,"
+	    " pg_catalog.regexp_matches(w.ev_action::text, pg_catalog.format("
+	    "':resname (\\w+) :ressortgroupref \\d+ :resorigtbl %s :resorigcol %s ', a.attrelid, a.attnum), 'g')"
+	    " as m (words) where a.attrelid = c.oid and m.words[1] <> a.attname and p.nspname = ");
+	kith_sql_param(sql, profile ? profile : "");
+	kith_sql_text(sql, " and (a.attnum = any (k.conkey) or a.attname = ");
+	kith_sql_param(sql, refusal->column ? refusal->column : "");
+	kith_sql_text(sql, ")))"
+	    " from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+	    " left join pg_catalog.pg_constraint k on k.conrelid = c.oid and k.conname = ");
+	kith_sql_param(sql, refusal->constraint ? refusal->constraint : "");
+	kith_sql_text(sql, " where n.nspname = ");
 	kith_sql_param(sql, refusal->schema);
 	kith_sql_text(sql, " and c.relname = ");
 	kith_sql_param(sql, refusal->table);
-	kith_sql_text(sql, " and k.conname = ");
-	kith_sql_param(sql, refusal->constraint);
 	memset(&req->error, 0, sizeof(req->error));
 	result = kith_db_catalog(req, sql);
 	/* Whatever happens here, the refusal is what the client is told. */
 	req->error = refused;
-	if (result && PQntuples(result) && !PQgetisnull(result, 0, 0))
+	if (result && PQntuples(result) && *PQgetvalue(result, 0, 0))
 		kith_fail_hint(req, "%s", PQgetvalue(result, 0, 0));
 }
 
@@ -63,8 +81,8 @@ kith_hint(struct kith_request *req, const struct kith_refusal *refusal)
 {
 	if (req->error.hint || !req->error.code)
 		return;
-	if (refusal->constraint && refusal->table && refusal->schema)
-		hint_constraint(req, refusal);
+	if ((refusal->constraint || refusal->column) && refusal->table && refusal->schema)
+		hint_rule(req, refusal);
 	else if (!strcmp(req->error.code, "42501"))
 		hint_right(req);
 }

@@ -8,11 +8,15 @@
 
 struct kith_request;
 
-/* Which constraint refused, in the request's arena; all NULL when it was none. */
+/*
+ * Which constraint refused, or which column that must not be null, in the
+ * request's arena; all NULL when it was neither.
+ */
 struct kith_refusal {
 	const char *schema;
 	const char *table;
 	const char *constraint;
+	const char *column;
 };
 
 struct kith_refusal kith_hint_refusal(struct kith_request *req, const PGresult *result);
@@ -20,7 +24,8 @@ struct kith_refusal kith_hint_refusal(struct kith_request *req, const PGresult *
 /*
  * Adds a hint to req->error where PostgreSQL gave none: the comment of the
  * constraint (COMMENT ON CONSTRAINT), which says in the words of the app what
- * holds, or for a right that is missing what it takes.
+ * holds, followed by what its columns are called in the client's schema if that
+ * has other names for them; or for a right that is missing what it takes.
  */
 void kith_hint(struct kith_request *req, const struct kith_refusal *refusal);
 

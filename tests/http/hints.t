@@ -28,6 +28,18 @@ $reply = $ana->patch('/rest/v1/users?id=not.is.null', { email => 'other@example.
 is_status $reply, 403, '42501', 'a column that the server keeps';
 like hint($reply), qr/The server keeps it/, 'says why';
 
+# A dialect's client is told its own names.
+my @profile = ('Content-Profile' => 'companion');
+$reply = $ana->post('/rest/v1/user_context', { category => 'work', key => 'job', value => '' }, @profile);
+is hint($reply), 'content has 1 to 8000 characters. Here content is called value.', 'what a column is called in the client\'s schema is told';
+$reply = $ana->post('/rest/v1/user_context', { category => 'work', key => 'job' }, @profile);
+is_status $reply, 400, '23502', 'a column that cannot be null';
+is hint($reply), 'Here content is called value.', 'also of a column that is missing';
+$reply = $ana->post('/rest/v1/user_context', { key => 'x' x 201, value => 'x' }, @profile);
+is hint($reply), 'key has at most 200 characters.', 'a column that has its own name is not explained';
+is hint($ana->post('/rest/v1/memories', { content => '' })), 'content has 1 to 8000 characters.', 'nor is one of the table itself';
+is hint($ana->post('/rest/v1/memories', {})), undef, 'nor one that is missing there';
+
 # An app's own rules speak in its own words.
 my $table = $k->unique('rule');
 $k->later(sub { $k->sql("drop table if exists public.$table") });

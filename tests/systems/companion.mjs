@@ -288,8 +288,8 @@ describe('table user_context', () => {
 	})
 
 	test('value required, and none of them too long', async () => {
-		refused(await db.from('user_context').insert({ category: 'c', key: 'empty' }), 400, '23502')
-		refused(await db.from('user_context').insert({ category: 'c', key: 'empty', value: '' }), 400, '23514')
+		refused(await db.from('user_context').insert({ category: 'c', key: 'empty' }), 400, '23502', { hint: /content is called value/ })
+		refused(await db.from('user_context').insert({ category: 'c', key: 'empty', value: '' }), 400, '23514', { hint: /1 to 8000 characters. Here content is called value/ })
 		for (const column of ['category', 'key']) {
 			refused(await db.from('user_context').insert({ category: 'c', key: 'k', value: 'x', [column]: 'x'.repeat(201) }), 400, '23514', { hint: new RegExp(`${column} has at most 200 characters`) })
 		}

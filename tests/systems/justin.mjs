@@ -232,7 +232,7 @@ describe('table user_memories', () => {
 		assert.deepEqual([memory.user_id, memory.key], [ana.id, 'pace'])
 		assert.ok(recent(memory.created_at))
 		assert.equal((await make(db, 'user_memories', { value: 'Prefers mornings' })).key, null)
-		refused(await db.from('user_memories').insert({ key: 'pace' }), 400, '23502', { message: /content|value/ })
+		refused(await db.from('user_memories').insert({ key: 'pace' }), 400, '23502', { hint: /content is called value/ })
 	})
 
 	test('pattern-based, across conversations: a memory belongs to none, and outlives them all', async () => {
@@ -246,7 +246,7 @@ describe('table user_memories', () => {
 
 	test('avoid full transcript storage: entries are lightweight', async () => {
 		refused(await db.from('user_memories').insert({ value: 'x'.repeat(8001) }), 400, '23514', { message: /memories_content_length/, hint: /1 to 8000 characters/ })
-		refused(await db.from('user_memories').insert({ value: '' }), 400, '23514')
+		refused(await db.from('user_memories').insert({ value: '' }), 400, '23514', { hint: /content is called value/ })
 		refused(await db.from('user_memories').insert({ key: 'k'.repeat(201), value: 'x' }), 400, '23514', { hint: /key has at most 200 characters/ })
 	})
 
