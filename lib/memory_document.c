@@ -64,13 +64,14 @@ replay(struct kith_request *req, const PGresult *history)
 	for (int row = 0; row < PQntuples(history); row++) {
 		size_t n = (size_t)PQgetlength(history, row, 1);
 		struct kith_json_value *patch;
-		const char *error;
+		const char *error = "a checkpoint without a document";
 
 		if (r->applied > REFRESH && refresh(r))
 			return NULL;
 		r->applied += row ? n : 0;
 		patch = kith_json_value_parse(r->arena, PQgetvalue(history, row, 1), n, &error);
-		if (!patch || kith_json_patch_apply(r->arena, &r->document, patch, &error)) {
+		if (!patch || kith_json_patch_apply(r->arena, &r->document, patch, &error) ||
+		    !r->document) {
 			fail_stored(r, error);
 			return NULL;
 		}

@@ -115,6 +115,9 @@ $k->sql("insert into public.memory_snapshots (user_id, version, operations) valu
 is_json $_, 500, { code => 'XX001', message => 'the history of the memory is damaged', details => undef, hint => undef }, 'damage is told'
     for document($ben), document($ben, 3), save($ben, {});
 is_text document($ben, 1), 200, '{"b":1}', 'what was before it can be read';
+my $eve = $k->users('eve');
+$k->sql("insert into public.memory_snapshots (user_id, version, is_checkpoint, operations) values ('@{[ $eve->id ]}', 1, true, '[]')");
+is_status $_, 500, 'XX001', 'so does a checkpoint without a document' for document($eve), save($eve, {});
 
 # The queue of what a memory has yet to take in.
 my $ref = uuid;
