@@ -5,6 +5,7 @@
 \ir ../lib/prelude.psql
 select no_plan();
 \ir catalogue.psql
+\ir fixtures.psql
 
 -- The file names exactly what there is.
 select set_eq('select name from test.expected_cells', 'select name from test.relations', 'every relation has its lines, and no line is without a relation');
@@ -14,100 +15,6 @@ select set_eq($$ select signature, name from test.functions where prorettype <> 
     $$ select f.signature, e.name from test.expected_calls e left join test.functions f using (name) $$, 'every function has its line, and no line is without a function');
 select is_empty('select * from test.wrong_rights()', 'nobody has another right than expected');
 
--- Fixtures.  A value for a column of a row of who's, as a literal.
-create sequence test.counter;
-create table test.fixtures (relation regclass, who text, id text, primary key (relation, who));
-create table test.spare_parents (name text, who text, literal text, primary key (name, who));
-create function test.row(relation regclass, who text) returns text language plpgsql as 'begin return null; end';
-create function test.value(c test.columns, who text) returns text language plpgsql as $$
-declare
-    known text;
-begin
-    if c.parent is not null and c.parent <> 'public.users'::regclass
-        and 1 < (select count(*) from test.columns s where s.relation = c.base and s.parent = c.parent)
-    then
-        -- Columns with the same parent get one each: they may have to differ.
-        select s.literal into known from test.spare_parents s where s.name = c.base_name and s.who = value.who;
-        if known is null then
-            execute test.insert(c.parent, who) || ' returning quote_literal(id)' into known;
-            insert into test.spare_parents values (c.base_name, who, known);
-        end if;
-        return known;
-    elsif c.parent is not null then
-        return quote_literal(test.row(c.parent, who));
-    end if;
-    select f.query into known from test.forms f where f.name = c.base_name;
-    if known is not null then
-        execute known into known using who;
-        return quote_literal(known);
-    end if;
-    -- The first word that a check lists.
-    select (regexp_match(pg_get_constraintdef(k.oid), 'ARRAY\[''([^'']+)'''))[1] into known
-    from pg_constraint k
-    where k.contype = 'c' and k.conrelid = c.base and k.conkey = array[c.base_attnum];
-    return case
-        when known is not null then quote_literal(known)
-        when c.atttypid = 'uuid'::regtype then quote_literal(gen_random_uuid())
-        when c.atttypid = 'text'::regtype then quote_literal('word' || nextval('test.counter'))
-        when c.atttypid in ('integer'::regtype, 'bigint'::regtype) then nextval('test.counter')::text
-        when c.atttypid = 'boolean'::regtype then 'false'
-        when c.atttypid = 'jsonb'::regtype then '''{}'''
-        when c.atttypid = 'timestamptz'::regtype then 'now()'
-        else 'null'
-    end;
-end
-$$;
--- An insert of a row of who's, with a given id or a new one.  Some columns may
--- be given, as {"name": "literal"}.
-create function test.insert(relation regclass, who text, id text default null, given jsonb default '{}') returns text language plpgsql as $$
-declare
-    c test.columns;
-    -- A view without the owner that its table has: the parents say whose it is.
-    ownerless boolean := not exists (select from test.columns t where t.relation = insert.relation and t.parent = 'public.users'::regclass);
-    names text := '';
-    literals text := '';
-begin
-    for c in select * from test.columns t where t.relation = insert.relation order by attnum loop
-        if c.column_name = 'id' and not given ? 'id' then
-            names := names || ', id';
-            literals := literals || ', ' || coalesce(quote_literal(id), test.value(c, who));
-        elsif given ? c.column_name then
-            names := names || format(', %I', c.column_name);
-            literals := literals || ', ' || (given ->> c.column_name);
-        elsif exists (select from test.given_values g where g.name = c.base_name) then
-            names := names || format(', %I', c.column_name);
-            literals := literals || ', ' || (select g.literal from test.given_values g where g.name = c.base_name);
-        elsif (c.required or c.parent is not null and ownerless or c.parent in ('public.users'::regclass, 'auth.users'::regclass)) and (c.insertable or not c.any_insertable) then
-            names := names || format(', %I', c.column_name);
-            literals := literals || ', ' || test.value(c, who);
-        end if;
-    end loop;
-    return format('insert into %s (%s) values (%s)', relation, substr(names, 3), substr(literals, 3));
-end
-$$;
--- The id of a row of who's, made when first asked for.  Some are made at sign-up.
-create or replace function test.row(relation regclass, who text) returns text language plpgsql as $$
-declare
-    made text := (select f.id from test.fixtures f where f.relation = row.relation and f.who = row.who);
-    owner_column text := (select column_name from test.columns c where c.relation = row.relation and c.parent = 'public.users'::regclass);
-    base regclass := (select r.base from test.relations r where r.relation = row.relation);
-begin
-    if made is not null then
-        return made;
-    elsif base <> relation then
-        return test.row(base, who);
-    elsif relation in ('public.users'::regclass, 'auth.users'::regclass) then
-        return test.id(who);
-    elsif owner_column is not null then
-        execute format('select id::text from %s where %I = %L limit 1', relation, owner_column, test.id(who)) into made;
-    end if;
-    if made is null then
-        execute test.insert(relation, who) || ' returning id::text' into made;
-    end if;
-    insert into test.fixtures values (relation, who, made);
-    return made;
-end
-$$;
 select test.row(relation, who) from test.tables, unnest(array['owner', 'stranger']) who \g /dev/null
 select is(count(*), 2 * (select count(*) from test.tables) - 2, 'both users own a row in every table') from test.fixtures;
 
@@ -186,16 +93,6 @@ select is(test.probe('agent', format($$ insert into public.agent_actions (user_i
 from (values ('owner', '1'), ('stranger', '42501')) as t (who, expected);
 
 -- D6: functions, called with the ids of the owner's rows.
-create function test.call(name text, arguments text) returns text language plpgsql as $$
-declare
-    f text[];
-begin
-    for f in select regexp_matches(arguments, '\{(\w+)\}', 'g') loop
-        arguments := replace(arguments, '{' || f[1] || '}', quote_literal(test.row(('public.' || f[1])::regclass, 'owner')));
-    end loop;
-    return format('select from %s(%s)', name, arguments);
-end
-$$;
 select is(test.probe(who, test.call(e.name, e.arguments)), expected, format('%s, called by %s', e.name, who))
 from test.expected_calls e, lateral (values ('anon', e.anon), ('owner', e.owner), ('stranger', e.stranger), ('service', e.service)) as c (who, expected);
 
