@@ -1,6 +1,6 @@
 #include "worker.h"
 
-#include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -125,10 +125,19 @@ worker_db_insist(struct kith_arena *a, const char *sql, const char *const *param
 	return result;
 }
 
+long
+worker_db_number(const PGresult *row, int column)
+{
+	long n = 0;
+
+	kith_parse_long(PQgetvalue(row, 0, column), LONG_MIN, LONG_MAX, &n);
+	return n;
+}
+
 int64_t
 worker_db_due_us(const char *seconds)
 {
-	int64_t us = (int64_t)(atof(seconds) * (double)SECOND_US);
+	int64_t us = (int64_t)(strtod(seconds, NULL) * (double)SECOND_US);
 
 	return kith_now_us() + (us > MOMENT_US ? us : MOMENT_US);
 }

@@ -109,8 +109,8 @@ work_on(struct kith_arena *a, const PGresult *row)
 		.key = PQgetvalue(row, 0, KEY),
 		.payload = kith_json_parse(a, PQgetvalue(row, 0, PAYLOAD), strlen(PQgetvalue(row, 0, PAYLOAD)), NULL),
 		.attempt_text = PQgetvalue(row, 0, ATTEMPT),
-		.attempt = atoi(PQgetvalue(row, 0, ATTEMPT)),
-		.age_s = atoll(PQgetvalue(row, 0, AGE)),
+		.attempt = (int)worker_db_number(row, ATTEMPT),
+		.age_s = worker_db_number(row, AGE),
 	};
 	const struct kind *kind = kind_of(&job);
 

@@ -1,6 +1,5 @@
 #include "worker.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "arena.h"
@@ -102,7 +101,7 @@ work_on(struct kith_arena *a, const PGresult *claimed)
 		.date = kith_clock_us() / 1000000 };
 	const char *id;
 
-	m.attempt = atoi(m.attempt_text);
+	m.attempt = (int)worker_db_number(claimed, 1);
 	if (!*mail.to) {
 		finish(a, &m, "failed", "the user has no address", NULL, NULL);
 		return;

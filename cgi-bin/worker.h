@@ -53,6 +53,9 @@ const PGresult *worker_db_insist(struct kith_arena *a, const char *sql, const ch
 /* Waits for news of the queue, for until_us by kith_now_us(), or for a signal; signals come nowhere else. */
 void worker_db_wait(int64_t until_us);
 
+/* A column of the first row that is a whole number. */
+long worker_db_number(const PGresult *row, int column);
+
 /*
  * The time by kith_now_us() of "in so many seconds", which PostgreSQL says as
  * text.  A moment ahead at least: what is due, and yet was not claimed, is
