@@ -53,7 +53,7 @@ end
 $$;
 comment on function kith.hint_constraints() is
     'Comments constraints of Kith''s tables that have no comment, where the rule can be read from the definition.';
-select kith.hint_constraints();
+do $$ begin perform kith.hint_constraints(); end $$;
 
 comment on constraint users_avatar_path_own on public.users is 'avatar_path lies in your own folder: <your id>/<file>.';
 comment on constraint plans_id_word on public.plans is 'id is a word of small letters, digits and _.';
