@@ -148,7 +148,8 @@ create policy "ticket owner makes outputs" on public.work_outputs for insert to 
     ));
 grant select, insert (id, title, output_type, content, file_url, file_format, ticket_id, created_at)
     on public.work_outputs to authenticated;
--- No update and no delete by users: the document lets them view and create.
+-- No update and no delete by users: what was delivered stays as long as its
+-- ticket.
 -- No grant to anon.
 
 reset role;

@@ -102,7 +102,7 @@ create function kith.follow_voice_status() returns trigger
 language plpgsql volatile set search_path = ''
 as $$
 begin
-    if (old.voice_model_status, new.voice_model_status) in (('not_submitted', 'ready')) then
+    if old.voice_model_status = 'not_submitted' and new.voice_model_status = 'ready' then
         raise exception using errcode = 'check_violation',
             message = pg_catalog.format('a voice cannot go from "%s" to "%s"', old.voice_model_status, new.voice_model_status),
             hint = 'A voice is trained before it is ready.';

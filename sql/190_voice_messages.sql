@@ -187,6 +187,10 @@ begin
 end
 $$;
 comment on function kith.fail_generating() is 'Trigger: a message whose generation was given up says so, and may be tried again.';
+create trigger fail_generating after update of status on kith.jobs
+    for each row when (new.kind = 'generate_voice_message' and new.status = 'failed')
+    execute function kith.fail_generating();
+
 create function kith.drop_generating() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -199,8 +203,5 @@ comment on function kith.drop_generating() is 'Trigger: a message that goes need
 create trigger drop_generating after delete on public.voice_messages
     for each row when (old.status = 'generating')
     execute function kith.drop_generating();
-create trigger fail_generating after update of status on kith.jobs
-    for each row when (new.kind = 'generate_voice_message' and new.status = 'failed')
-    execute function kith.fail_generating();
 
 reset role;

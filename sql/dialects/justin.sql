@@ -19,8 +19,8 @@
 -- summary forward filters by the summary_count that it read.
 --
 -- Not here: the other columns of conversations and memories, which other
--- systems brought; an upsert of memories by key, since the document has no
--- unique key (key is a label).  Roles, times and ownership are as in public.
+-- systems brought; an upsert of memories by key, which is a label and not
+-- unique.  Roles, times and ownership are as in public.
 
 create schema if not exists justin;
 comment on schema justin is

@@ -21,7 +21,7 @@
 --   email_delivery_log    email_delivery_log    read only
 --
 -- user_id, and owner_id of a workspace, are users as in auth.users.  The
--- functions have the document's names and arguments:
+-- functions have that system's names and arguments:
 --   get_or_create_chat_session(user_id, project_id, session_type, scope)
 --   append_session_message(session_id, role, content, metadata)
 --   search_memories(query_embedding, project_id, match_count, ...)
@@ -37,7 +37,7 @@
 -- What the server keeps is read only: processing of a document, status and times
 -- of a ticket, the subscription of a workspace, the delivery of a message.
 --
--- Not here: agent_sessions, which the document calls deprecated; user_context
+-- Not here: agent_sessions, which is deprecated there; user_context
 -- and blocks, which memories replaced; columns that other systems brought.
 
 create schema if not exists thinking_partner;
