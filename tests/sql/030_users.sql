@@ -29,7 +29,8 @@ select is(test.try('owner', 'update public.users set timezone = ''Europe/Vienna'
 select is(test.try('owner', 'update public.users set timezone = ''Mars/Olympus'''), '23514', 'an unknown one is not');
 select is(test.try('owner', format('update public.users set avatar_path = %L', test.id('owner') || '/me.png')), '1', 'own folder');
 select is(test.try('owner', format('update public.users set avatar_path = %L', path)), '23514', 'not a path of one''s own: ' || path)
-from unnest(array['me.png', test.id('stranger') || '/me.png', test.id('owner') || '/../x', test.id('owner')::text, '']) as path;
+from unnest(array['me.png', test.id('stranger') || '/me.png', test.id('owner') || '/../x', test.id('owner')::text, '',
+    test.id('owner') || '/', test.id('owner') || '//a', test.id('owner') || '/%2e%2e/a', test.id('owner') || '/..\a', test.id('owner') || E'/a\n']) as path;
 select is(test.try('owner', 'delete from public.users'), '42501', 'a user does not delete the row alone');
 
 update public.users set updated_at = '2000-01-01' where id = test.id('stranger');

@@ -37,7 +37,9 @@ from (values
     ('avatars/' || test.id('owner') || '/anna.png', '1'), ('photos/' || test.id('owner') || '/2026/anna.png', '1'), ('avatars/' || test.id('owner') || '/..anna', '1'),
     ('avatars/' || test.id('stranger') || '/anna.png', '23514'), (test.id('owner') || '/anna.png', '23514'), ('avatars/' || test.id('owner'), '23514'),
     ('avatars/' || test.id('owner') || '/', '23514'), ('avatars/' || test.id('owner') || '//a', '23514'), ('avatars/' || test.id('owner') || '/../x/a', '23514'),
-    ('avatars/' || test.id('owner') || '/./a', '23514'), ('avatars/x/' || test.id('owner') || '/a', '23514'), ('avatars/' || test.id('owner') || '/' || repeat('x', 1024), '23514'), ('', '23514')
+    ('avatars/' || test.id('owner') || '/./a', '23514'), ('avatars/x/' || test.id('owner') || '/a', '23514'), ('avatars/' || test.id('owner') || '/' || repeat('x', 1024), '23514'), ('', '23514'),
+    ('../' || test.id('owner') || '/a', '23514'), ('./' || test.id('owner') || '/a', '23514'), ('avatars/' || test.id('owner') || '/%2e%2e/a', '23514'),
+    ('avatars/' || test.id('owner') || '/..\..\a', '23514'), ('avatars/' || test.id('owner') || E'/a\n', '23514'), ('avatars/' || test.id('owner') || '/ä', '23514')
 ) as v (path, result);
 select is(test.jobs(), format('delete_files ["avatars/%1$s/anna.png"], delete_files ["photos/%1$s/2026/anna.png"]', test.id('owner')), 'a picture that is replaced is removed');
 update public.profiles set avatar_updated_at = '2000-01-01' where user_id = test.id('owner');

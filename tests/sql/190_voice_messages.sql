@@ -77,7 +77,8 @@ select is(test.jobs(), 'generate_voice_message 0a0a0a0a-0000-4000-8000-000000000
 -- What becomes of it.
 select is(test.set('status = ''ready''', 'service'), '23514', 'nothing is ready without a recording');
 select is(test.set(format('audio_storage_path = %L', path), 'service'), '23514', 'a recording lies with its owner, not in ' || path)
-from unnest(array['messages/' || test.id('stranger') || '/1.mp3', 'messages/1.mp3', 'messages/' || test.id('owner') || '/../1.mp3', test.id('owner') || '/1.mp3']) path;
+from unnest(array['messages/' || test.id('stranger') || '/1.mp3', 'messages/1.mp3', 'messages/' || test.id('owner') || '/../1.mp3', test.id('owner') || '/1.mp3',
+    '../' || test.id('owner') || '/1.mp3', 'messages/' || test.id('owner') || '/%2e%2e/1.mp3']) path;
 select is(test.set(format('status = ''ready'', audio_storage_path = %L, duration_ms = 4000, size_bytes = 64000', 'messages/' || test.id('owner') || '/1.mp3'), 'service'), '1', 'with one it is');
 select is(test.state(), 'ready', 'ready');
 select is(test.set('status = ''' || status || '''', 'service'), '23514', 'from ready there is no way to ' || status) from unnest(array['draft', 'generating', 'failed']) status;
