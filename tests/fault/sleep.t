@@ -12,16 +12,18 @@ my $k = Kith::Test->new(own => 1, env => { KITH_IDLE_STOP => 1 });
 my $instance = $k->instance;
 my ($ana) = $k->users('ana');
 
-sub awake ($name) { grep { $_->{name} eq $name } $instance->programs }
+# The worker serves nobody, and is always there.
+sub serving { grep { $_->{name} ne 'kith-worker' } $instance->programs }
+sub awake ($name) { grep { $_->{name} eq $name } serving() }
 
 is scalar(awake('kith-memories')), 0, 'a program that nobody has called has no process';
 is_json $ana->get('/rest/v1/memories'), 200, [], 'its first call is answered';
 is scalar(awake('kith-memories')), 2, 'by one of its processes';
-is scalar(grep { $_->{name} !~ /^kith-(?:memories|users|rest)$/ } $instance->programs), 0,
+is scalar(grep { $_->{name} !~ /^kith-(?:memories|users|rest)$/ } serving()), 0,
     'and nobody else has woken up';
 like $instance->kith('status'), qr/^  kith-memories +is awake, processes: 2$/m, 'kith status names it';
 
-ok poll(10, sub { !$instance->programs }), 'after a second without a call all sleep';
+ok poll(10, sub { !serving() }), 'after a second without a call all sleep';
 ok !$k->sql("select count(*) from pg_stat_activity where usename in ('kith_api', 'kith_service')"),
     'and hold no connection';
 
