@@ -63,7 +63,10 @@ sign_in(struct kith_request *req, const char *email, const char *password)
 	const char *client = auth_client(req);
 	const char *pair = kith_format(req->arena, "%s %s", email, client);
 	const struct auth_limit tries = { "password", client, 30, 300 };
-	const struct auth_limit failures[] = { { "password-pair", pair, 10, 900 }, { "password-address", email, 50, 3600 } };
+	const struct auth_limit failures[] = {
+		{ "password-pair", pair, 10, 900 },
+		{ "password-address", email, 50, 3600 },
+	};
 	const char *hash, *user, *new = NULL;
 	const PGresult *result;
 

@@ -46,7 +46,8 @@ auth_body(struct kith_request *req)
 
 	if (body && body->type == KITH_JSON_OBJECT && strlen(text) == (req->body_len ? req->body_len : 2))
 		return body;
-	kith_fail(req, 400, "bad_json", "Could not parse request body as JSON: %s", body ? "it must be an object" : error);
+	kith_fail(req, 400, "bad_json", "Could not parse request body as JSON: %s",
+	    body ? "it must be an object" : error);
 	return NULL;
 }
 
@@ -220,7 +221,8 @@ refuse_for(struct kith_request *req, const PGresult *result, int status, const c
 		return 0;
 	kith_reply_header(req, "Retry-After", "%s", wait);
 	if (!strcmp(code, "over_email_send_rate_limit"))
-		return kith_fail(req, status, code, "For security purposes, you can only request this after %s seconds.", wait);
+		return kith_fail(req, status, code, "For security purposes, you can only request this after %s seconds.",
+		    wait);
 	return kith_fail(req, status, code, "Request rate limit reached");
 }
 
@@ -256,7 +258,8 @@ check_limits(struct kith_request *req, const struct auth_limit *limits, int n, b
 			continue;
 
 		/* A MAC: neither addresses nor whoever uses them can be read from a dump. */
-		kith_buf_printf(&keys, "%s\"%s %s\"", before, limits[i].what, auth_mac(req->arena, "limit", limits[i].who));
+		kith_buf_printf(&keys, "%s\"%s %s\"", before, limits[i].what,
+		    auth_mac(req->arena, "limit", limits[i].who));
 		kith_buf_printf(&maxima, "%s%d", before, limits[i].maximum);
 		kith_buf_printf(&seconds, "%s%d", before, limits[i].seconds);
 	}
@@ -265,7 +268,8 @@ check_limits(struct kith_request *req, const struct auth_limit *limits, int n, b
 	kith_buf_putc(&keys, '}');
 	kith_buf_putc(&maxima, '}');
 	kith_buf_putc(&seconds, '}');
-	result = count ? auth_call(req, "hit", keys.s, maxima.s, seconds.s) : auth_call(req, "limited", keys.s, maxima.s);
+	result = count ? auth_call(req, "hit", keys.s, maxima.s, seconds.s) :
+	    auth_call(req, "limited", keys.s, maxima.s);
 	return result ? refuse_for(req, result, status, code) : -1;
 }
 

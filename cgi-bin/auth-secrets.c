@@ -31,7 +31,8 @@ auth_secrets_init(void)
 		fclose(f);
 	secret[strcspn(secret, "\r\n")] = '\0';
 	if (!got || strlen(secret) < SECRET_MIN) {
-		fprintf(stderr, "KITH_AUTH_SECRET: must name a file with a secret of %d characters or more\n", SECRET_MIN);
+		fprintf(stderr, "KITH_AUTH_SECRET: must name a file with a secret of %d characters or more\n",
+		    SECRET_MIN);
 		return -1;
 	}
 	return kith_sign_init();

@@ -119,7 +119,8 @@ auth_answer_session(struct kith_request *req, const PGresult *result)
 	if (auth_make_tokens(req, result, &tokens))
 		return -1;
 	begin_json(req);
-	kith_buf_printf(body, "{\"access_token\":\"%s\",\"token_type\":\"bearer\",\"expires_in\":%ld,\"expires_at\":%lld,"
+	kith_buf_printf(body,
+	    "{\"access_token\":\"%s\",\"token_type\":\"bearer\",\"expires_in\":%ld,\"expires_at\":%lld,"
 	    "\"refresh_token\":\"%s\",\"user\":", tokens.access, kith_settings.jwt_expiry, (long long)tokens.expires,
 	    tokens.refresh);
 	kith_buf_puts(body, user);
@@ -136,7 +137,8 @@ sign_up_guest(struct kith_request *req)
 		return kith_fail(req, 422, "anonymous_provider_disabled", "Anonymous sign-ins are disabled");
 	if (auth_limit(req, &limit, 1, 429, "over_request_rate_limit"))
 		return -1;
-	return auth_answer_session(req, auth_call(req, "sign_up_guest", req->body_len ? req->body : "{}", auth_context(req)));
+	return auth_answer_session(req,
+	    auth_call(req, "sign_up_guest", req->body_len ? req->body : "{}", auth_context(req)));
 }
 
 static int

@@ -50,8 +50,8 @@ auth_put_user(struct kith_request *req)
 		return -1;
 	if (email && auth_email_change(req, body, email, &links))
 		return -1;
-	return auth_answer_json(req, auth_call(req, "update_user", req->identity->subject, req->identity->session, req->body,
-	    email, hash, links ? "false" : "true", links));
+	return auth_answer_json(req, auth_call(req, "update_user", req->identity->subject, req->identity->session,
+	    req->body, email, hash, links ? "false" : "true", links));
 }
 
 static const char *
@@ -70,7 +70,8 @@ auth_settings(struct kith_request *req)
 	kith_buf_printf(&req->reply.body,
 	    "{\"external\":{\"email\":true,\"phone\":false,\"anonymous_users\":%s},\"disable_signup\":%s,"
 	    "\"mailer_autoconfirm\":%s,\"phone_autoconfirm\":false,\"sms_provider\":\"\",\"saml_enabled\":false}",
-	    truth(kith_settings.anonymous_sign_ins), truth(kith_settings.disable_signup), truth(kith_settings.autoconfirm));
+	    truth(kith_settings.anonymous_sign_ins), truth(kith_settings.disable_signup),
+	    truth(kith_settings.autoconfirm));
 	return 0;
 }
 
@@ -79,6 +80,7 @@ auth_health(struct kith_request *req)
 {
 	req->reply.status = 200;
 	kith_reply_header(req, "Content-Type", "application/json; charset=utf-8");
-	kith_buf_lit(&req->reply.body, "{\"name\":\"kith-auth\",\"version\":\"1\",\"description\":\"Kith signs users in\"}");
+	kith_buf_lit(&req->reply.body,
+	    "{\"name\":\"kith-auth\",\"version\":\"1\",\"description\":\"Kith signs users in\"}");
 	return 0;
 }

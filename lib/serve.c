@@ -51,7 +51,8 @@ print_routes(const struct kith_resource *const *resources)
 		print_names(i, "table", resources[i]->tables);
 		print_names(i, "function", resources[i]->functions);
 		if (resources[i]->mount)
-			printf("%s %s %s\n", programs[i].name, resources[i]->beside ? "beside" : "mount", resources[i]->mount);
+			printf("%s %s %s\n", programs[i].name, resources[i]->beside ? "beside" : "mount",
+			    resources[i]->mount);
 		if (resources[i]->fallback)
 			printf("%s fallback\n", programs[i].name);
 	}

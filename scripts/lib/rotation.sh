@@ -32,7 +32,7 @@ kith_keys() {
 }
 
 list_keys() {
-	local kid x y until now current role signer
+	local kid until now current role signer
 
 	current=$(<"$KITH_HOME/secrets/kid")
 	printf -v now '%(%s)T' -1
@@ -42,7 +42,7 @@ list_keys() {
 	else
 		echo "$current  signs tokens"
 	fi
-	[[ ! -e $KITH_HOME/secrets/old-keys ]] || while read -r kid x y until; do
+	[[ ! -e $KITH_HOME/secrets/old-keys ]] || while read -r kid _ _ until; do
 		[[ $kid == "$current" ]] || ((until < now)) ||
 			printf '%s  is believed until %(%F %T)T\n' "$kid" "$until"
 	done <"$KITH_HOME/secrets/old-keys"
