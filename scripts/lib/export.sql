@@ -74,6 +74,7 @@ copy (
 
 \echo
 \echo 'RESET ALL;'
+\echo '-- PostgreSQL database dump complete'
 
 select (select count(*) from auth.users) as users,
     (select count(*) from auth.sessions s where :goes) as sessions,

@@ -24,7 +24,7 @@ my %needed = (
 );
 my (%seen, %skipped);
 my $open = '';    # the COPY that is being printed
-my ($header, $complete);
+my ($begun, $complete) = (0, 0);
 
 sub refuse ($why) { die "kith: the dump, line " . ($. // 0) . ": $why\n" }
 
@@ -80,8 +80,8 @@ sub token () {
 		if (!defined || !/\G\s*(?=\S)/gc) { next_line() or return; next }
 		if (/\G--(.*)/gc) {
 			my $comment = $1;
-			$header ||= $comment =~ /^ PostgreSQL database dump\s*$/;
-			$complete ||= $comment =~ /^ PostgreSQL database dump complete/;
+			$begun++ if $comment =~ /^ PostgreSQL database dump\s*$/;
+			$complete++ if $comment =~ /^ PostgreSQL database dump complete/;
 			next;
 		}
 		if (/\G\/\*/gc) { skip_comment(); next }
@@ -267,7 +267,7 @@ while (my ($kind, $text) = token()) {
 	else { skip_statement() }
 }
 finish_copy();
-refuse('it is cut off: its last line should say that it is complete') if $header && !$complete;
+refuse('it is cut off: its last line should say that it is complete') if $begun > $complete;
 refuse('it holds no users: was it made with -t auth.users, or of the schema auth?') unless $seen{'auth.users'};
 $skipped{'no second factors'} = 0 unless $seen{'auth.mfa_factors'};
 if (%skipped) {

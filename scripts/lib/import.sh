@@ -93,7 +93,9 @@ kith_export_supabase() {
 	alive postgresql || fail 'the instance does not run: kith up'
 	find_postgres
 	cat <<-'END'
+	-- PostgreSQL database dump
 	-- Users of a Kith, for Supabase.
+
 	SET client_encoding = 'UTF8';
 	SET standard_conforming_strings = on;
 	-- No trigger of the app fires.

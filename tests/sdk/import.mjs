@@ -2,6 +2,7 @@
 // kith import-supabase and export-supabase: who moves stays signed in, keeps the password, and can go back.
 
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -303,6 +304,26 @@ describe('a dump of statements, and back', () => {
 		assert.equal((await first.client().auth.signInWithPassword({ email: fay.email, password })).error, null, 'who may do without a second factor is let in')
 	})
 
+	test('what pg_dump writes is read, in each of its forms', async () => {
+		const text = "it's\n\\.\n\\N \\ \t;\r\n-- $$\nCOPY auth.users (id) FROM stdin;\nINSERT INTO auth.users"
+		await first.service().from('conversations').insert([{ user_id: eva.id, title: text.slice(0, 100) }, { user_id: eva.id, title: 'b' }])
+		const { data } = await first.service().auth.admin.updateUserById(eva.id, { user_metadata: { text } })
+		assert.equal(data.user.user_metadata.text, text)
+		const args = ['-h', first.sql('show unix_socket_directories'), '-U', 'postgres', '-d', 'kith', '--data-only', '-n', 'auth', '-t', 'public.conversations', '-t', 'auth.*']
+		for (const form of [[], ['--quote-all-identifiers'], ['--column-inserts'], ['--column-inserts', '--rows-per-insert=1000', '--on-conflict-do-nothing']]) {
+			const written = execFileSync('pg_dump', [...args, ...form], { encoding: 'utf8', maxBuffer: 1 << 28 })
+			const { status, said, complaint } = load(second, written, '--dry-run')
+			assert.deepEqual([status, complaint], [0, ''], form.join(' '))
+			assert.deepEqual(lines(said, 'Taken over').map(parseFloat), [2, 2, 2, 2, 2], form.join(' '))
+			assert.deepEqual(lines(said, 'Left out'), [
+				'2         rows of table public.conversations', '2         sessions with a key that is encrypted, or of another Kith', '2         sign-in methods without session',
+			], form.join(' '))
+		}
+		const { status, complaint } = load(second, execFileSync('pg_dump', [...args, '--inserts'], { encoding: 'utf8' }))
+		assert.equal(status, 1)
+		assert.match(complaint, /--column-inserts/)
+	})
+
 	test('a dump of ours names its columns and leaves out what is only ours', async () => {
 		await first.service().auth.admin.generateLink({ type: 'recovery', email: fay.email })
 		first.sql(`update auth.users set aud = null, email_change = null, instance_id = null where id = '${fay.id}'`)
@@ -322,6 +343,7 @@ describe('a dump of statements, and back', () => {
 	test('it loads elsewhere, where the same sessions go on', async () => {
 		await first.client().auth.signUp({ email: 'gus@example.org', password })
 		const exported = first.kith(['export-supabase', '--all']).said
+		assert.match(load(second, exported.slice(0, exported.lastIndexOf('RESET ALL'))).complaint, /cut off/)
 		assert.equal(load(second, exported, '--without-second-factor').status, 0)
 		const rows = kith => kith.sql(`select json_agg(json_build_object('id', id, 'email', email, 'hash', encrypted_password,
 			'confirmed', confirmed_at, 'meta', raw_user_meta_data, 'app', raw_app_meta_data, 'created', created_at) order by id) from auth.users`)
