@@ -2,31 +2,22 @@
 # Goal: what is undone is undone once, and takes nothing along that came at the
 # same moment.
 
-use strict;
-use warnings;
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
 use IO::Handle;
 use IPC::Open2;
+use Kith::Test::Sql;
 use POSIX ();
 use Test::More;
 
 my $sessions = 8;
 my $name = "kith actions $$";    # of the sessions that run at once
 
-# Runs SQL as the superuser of PG*; the lines it prints.
-sub sql {
-	my ($sql) = @_;
-	open my $psql, '-|', 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-c', $sql
-	    or die "cannot run psql: $!";
-	chomp(my @lines = <$psql>);
-	close $psql or die "psql failed: $sql";
-	return wantarray ? @lines : $lines[0];
-}
-
 # Runs one script each in sessions of their own, while another session holds the
 # rows that $lock locks; lets go when all of them wait.  What each printed: its
 # rows, or the SQLSTATE.
-sub at_once {
-	my ($lock, @scripts) = @_;
+sub at_once ($lock, @scripts) {
 	my @outputs;
 	my $waiting = 0;
 
@@ -63,8 +54,7 @@ sub at_once {
 	return map { outcome($_) } @outputs;
 }
 
-sub outcome {
-	my ($out) = @_;
+sub outcome ($out) {
 	local $/;
 	my $text = <$out> // '';
 
@@ -74,32 +64,17 @@ sub outcome {
 	return $text;
 }
 
-my $user = sql("insert into auth.users (id, email) values (gen_random_uuid(), gen_random_uuid() || '\@kith.test') returning id");
-END {
-	my $status = $?;
-	sql("delete from auth.users where id = '$user'") if $user;
-	$? = $status;
+my $user = new_user;
+
+sub act ($action, $id, $payload) {
+	return as_user($user, "select id from public.agent_act(null, '$action', 'part', '$id', '$payload')");
 }
 
-sub as_user {
-	my ($statement) = @_;
-	return "begin;\n"
-	    . qq{select set_config('request.jwt.claims', '{"role":"authenticated","sub":"$user"}', true) \\g /dev/null\n}
-	    . "set local role authenticated;\n$statement;\ncommit;\n";
+sub undo ($action) {
+	return as_user($user, "select 'undone' from public.revert_agent_action('$action')");
 }
 
-sub act {
-	my ($action, $id, $payload) = @_;
-	return as_user("select id from public.agent_act(null, '$action', 'part', '$id', '$payload')");
-}
-
-sub undo {
-	my ($action) = @_;
-	return as_user("select 'undone' from public.revert_agent_action('$action')");
-}
-
-sub done {
-	my ($script) = @_;
+sub done ($script) {
 	open my $psql, '|-', "psql -XqAt -v ON_ERROR_STOP=1 >/dev/null" or die $!;
 	print $psql $script;
 	close $psql or die 'psql failed';
@@ -137,10 +112,9 @@ is left(), 0, 'changes made at once are undone one after the other';
 is sql("select name from public.parts where id = '$part'"), 'first', 'to what was before all of them';
 
 # Seven hang something on a part while the eighth ends it.
-sub race {
-	my ($part, $end) = @_;
+sub race ($part, $end) {
 	my ($ended, @added) = at_once("select from public.parts where id = '$part' for update", $end, map {
-		as_user("insert into public.part_assessments (part_id, assessment_type) values ('$part', 't$_') returning 'added'")
+		as_user($user, "insert into public.part_assessments (part_id, assessment_type) values ('$part', 't$_') returning 'added'")
 	} 2 .. $sessions);
 	return ($ended, scalar grep { $_ eq 'added' } @added);
 }

@@ -1,27 +1,18 @@
 #!/usr/bin/perl
 # Goal: what is promised of one writer holds for eight at once.
 
-use strict;
-use warnings;
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Kith::Test::Sql;
 use POSIX ();
 use Test::More;
 
 my $writers = 8;
 
-# Runs SQL as the superuser of PG*; the lines it prints.
-sub sql {
-	my ($sql) = @_;
-	open my $psql, '-|', 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-c', $sql
-	    or die "cannot run psql: $!";
-	chomp(my @lines = <$psql>);
-	close $psql or die "psql failed: $sql";
-	return wantarray ? @lines : $lines[0];
-}
-
 # Runs a script in $writers sessions at once; what they print, or undef if one
 # of them failed.
-sub at_once {
-	my ($script) = @_;
+sub at_once ($script) {
 	my (@sessions, @lines);
 	my $failed = 0;
 
@@ -44,25 +35,12 @@ sub at_once {
 	return @lines;
 }
 
-sub as_user {
-	my ($user, $statement, $end) = @_;
-	return "begin;\n"
-	    . qq{select set_config('request.jwt.claims', '{"role":"authenticated","sub":"$user"}', true) \\g /dev/null\n}
-	    . "set local role authenticated;\n$statement;\n" . ($end || 'commit') . ";\n";
-}
-
-my $user = sql("insert into auth.users (id, email) values (gen_random_uuid(), gen_random_uuid() || '\@kith.test') returning id");
-END {
-	my $status = $?;
-	sql("delete from auth.users where id = '$user'") if $user;
-	$? = $status;
-}
+my $user = new_user;
 
 # Messages: single and bulk inserts, some rolled back, upserts that
 # insert nothing.
 my $conversation = sql("insert into public.conversations (user_id) values ('$user') returning id");
-at_once(sub {
-	my ($n) = @_;
+at_once(sub ($n) {
 	my $insert = 'insert into public.messages (conversation_id, role, content)';
 	return join '', map {
 		as_user($user, "$insert values ('$conversation', 'user', '$n')"),
@@ -89,8 +67,7 @@ for my $zone ('Pacific/Auckland', @zones) {
 }
 
 # The cap.
-at_once(sub {
-	my ($n) = @_;
+at_once(sub ($n) {
 	return join '', map { as_user($user, "insert into public.memories (content) values ('$n.$_'), ('$n.$_ too')") } 1 .. 10;
 });
 is sql("select count(*) filter (where is_active) || ' of ' || count(*) from public.memories where user_id = '$user'"),
@@ -103,8 +80,7 @@ for my $hidden ('is_active = false', "expires_at = now() - interval '1 hour'") {
 		my $id = sql("insert into public.memories (user_id, category, key, content) values ('$user', 'work', 'job$round', 'old')
 		    on conflict (user_id, category, key) do update set content = excluded.content returning id");
 		sql("update public.memories set $hidden where user_id = '$user'");
-		my %revived = map { $_ => 1 } at_once(sub {
-			my ($n) = @_;
+		my %revived = map { $_ => 1 } at_once(sub ($n) {
 			return as_user($user, "insert into companion.user_context (category, key, value) values ('work', 'job$round', '$n')
 			    on conflict (user_id, category, key) do update set value = excluded.value returning id || value");
 		});
@@ -116,8 +92,7 @@ for my $hidden ('is_active = false', "expires_at = now() - interval '1 hour'") {
 
 # Jobs: workers that finish, put back, or die with what they claimed.
 sql("select kith.enqueue('test_crowd', key => '$user ' || n, max_attempts => 1000) from generate_series(1, 200) n");
-my @done = at_once(sub {
-	my ($n) = @_;
+my @done = at_once(sub ($n) {
 	my $claim = "select id, attempts from kith.claim_jobs('{test_crowd}', '5 minutes', 3)";
 	return join '', map {;
 		"begin;\nselect id from kith.claim_jobs('{test_crowd}', '5 minutes', 3) \\g /dev/null\nrollback;\n",
@@ -140,8 +115,7 @@ sql("delete from kith.jobs where kind = 'test_crowd'");
 my $profile = sql("insert into public.profiles (user_id, name, relation) values ('$user', 'Anna', 'mother') returning id");
 sql("insert into public.clips (user_id, profile_id, prompt_index, prompt_text, audio_storage_path, mime_type)
     select '$user', '$profile', i, 'x', format('training_clips/%s/%s/%s.webm', '$user', '$profile', i), 'audio/webm' from generate_series(0, 24) i");
-sub at_most_once {
-	my ($call) = @_;
+sub at_most_once ($call) {
 	return as_user($user, "do \$\$ begin perform $call; exception when sqlstate 'PT409' then null; end \$\$");
 }
 at_once(sub { at_most_once("public.train_voice('$profile', true)") });
@@ -155,8 +129,7 @@ is sql("select status from public.voice_messages where id = '$message'"), 'gener
 is sql("select count(*) from kith.jobs where user_id = '$user' and kind = 'generate_voice_message'"), 1, 'by one job';
 
 # A clip recorded on two phones at once.
-at_once(sub {
-	my ($n) = @_;
+at_once(sub ($n) {
 	return as_user($user, "insert into public.clips (profile_id, prompt_index, prompt_text, audio_storage_path, mime_type)
 	    values ('$profile', 7, 'x', format('training_clips/%s/%s/7.%s', '$user', '$profile', 'webm$n'), 'audio/webm')
 	    on conflict (profile_id, prompt_index) do update set audio_storage_path = excluded.audio_storage_path");
@@ -168,7 +141,7 @@ is sql("select count(distinct p) || ' ' || bool_or(p = c.audio_storage_path)
 sql("delete from public.profiles where id = '$profile'; delete from kith.jobs where user_id = '$user'");
 
 # Telegram: one live token, used once, by one account.
-my $other = sql("insert into auth.users (id, email) values (gen_random_uuid(), gen_random_uuid() || '\@kith.test') returning id");
+my $other = new_user;
 my $telegram = 5_000_000_000 + $$;
 my $new_token = 'select public.create_telegram_link_token()';
 my %tokens = map { $_ => 1 } at_once(sub { as_user($user, $new_token) });
@@ -176,8 +149,7 @@ is keys %tokens, $writers, 'eight calls make eight tokens';
 is sql("select count(*) from public.telegram_link_tokens where user_id = '$user'"), 1, 'of which one lives';
 my $live = sql("select t from unnest('{" . join(',', keys %tokens) . "}'::text[]) t
     join public.telegram_link_tokens l on l.token = kith.telegram_token_digest(t)");
-sub redeem {
-	my ($token, $account) = @_;
+sub redeem ($token, $account) {
 	return "select outcome from kith.redeem_telegram_link_token('$token', $account, $account);\n";
 }
 is join(' ', sort(at_once(sub { redeem($live, $telegram + 10 * shift) }))), 'linked' . ' used' x ($writers - 1), 'of eight accounts one is linked';
@@ -186,8 +158,7 @@ is sql("select telegram_user_id - $telegram in (10, 20, 30, 40, 50, 60, 70, 80) 
 # One account with the tokens of two users, while these make new ones.
 for (1 .. 3) {
 	my @both = map { (sql("begin; select set_config('request.jwt.claims', '{\"sub\":\"$_\"}', true); $new_token; commit"))[1] } $user, $other;
-	my @outcomes = at_once(sub {
-		my ($n) = @_;
+	my @outcomes = at_once(sub ($n) {
 		return $n > 6 ? as_user($n % 2 ? $user : $other, "$new_token \\g /dev/null") : redeem($both[$n % 2], $telegram);
 	});
 	is grep({ !/^(linked|used|unknown)\z/ } @outcomes), 0, 'an account is moved to and fro';
@@ -198,15 +169,13 @@ for (1 .. 3) {
 # other messages, and some workers roll back.
 sql("insert into public.scheduled_messages (user_id, channel, scheduled_for, message_type)
     select '$user', 'email', now(), 'crowd' from generate_series(1, 200)");
-sub send_messages {
-	my ($how_many) = @_;
+sub send_messages ($how_many) {
 	return "create temporary table mine as select id, attempt from kith.claim_messages($how_many, interval '1 hour');
 	    select id from mine, lateral kith.post_message(id, attempt);
 	    select from mine where not kith.finish_message(id, attempt, 'sent') \\g /dev/null
 	    drop table mine;\n";
 }
-my @sent = at_once(sub {
-	my ($n) = @_;
+my @sent = at_once(sub ($n) {
 	return join '', map {;
 		"begin;\nselect from kith.claim_messages(5, interval '1 hour') \\g /dev/null\nrollback;\n",
 		send_messages(5),
@@ -226,6 +195,5 @@ is sql("select count(*) || ' ' || min(attempts) || ' ' || max(attempts) from pub
 is sql("select count(*) from kith.outbox o join public.scheduled_messages m on m.id = o.message_id where m.user_id = '$user'"), 0, 'the outbox is empty';
 at_once(sub { "select kith.schedule_message('$user', 'digest', now(), 'email') \\g /dev/null\n" });
 is sql("select count(*) from public.scheduled_messages where user_id = '$user' and message_type = 'digest'"), 1, 'eight that schedule the message of a day schedule one';
-sql("delete from auth.users where id = '$other'");
 
 done_testing;

@@ -2,8 +2,7 @@
 # Goal: kith-migrate applies every file once and whole, whatever happens to it.
 # It works on a database of its own in the cluster under test.
 
-use strict;
-use warnings;
+use v5.36;
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
@@ -16,8 +15,7 @@ my $tmp = tempdir(CLEANUP => 1);
 my $main_database = $ENV{PGDATABASE};
 my $database = "kith_migrate_$$";
 
-sub sql {
-	my ($sql, $where) = @_;
+sub sql ($sql, $where = undef) {
 	open my $psql, '-|', 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $where || $database, '-c', $sql
 	    or die "cannot run psql: $!";
 	chomp(my @lines = <$psql>);
@@ -26,8 +24,7 @@ sub sql {
 }
 
 # Starts kith-migrate in a process group of its own.
-sub start {
-	my ($out, @arguments) = @_;
+sub start ($out, @arguments) {
 	my $pid = fork // die $!;
 	return $pid if $pid;
 	setpgid(0, 0);
@@ -44,15 +41,13 @@ sub migrate {
 	return ($? >> 8, slurp("$tmp/out"));
 }
 
-sub slurp {
-	my ($path) = @_;
+sub slurp ($path) {
 	open my $file, '<', $path or return '';
 	local $/;
 	return scalar(<$file>) // '';
 }
 
-sub write_file {
-	my ($path, $text) = @_;
+sub write_file ($path, $text) {
 	mkdir dirname($path);
 	open my $file, '>', $path or die "$path: $!";
 	print $file $text;
