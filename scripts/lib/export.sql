@@ -7,11 +7,16 @@ begin isolation level repeatable read read only;
 set local idle_in_transaction_session_timeout = 0;
 
 -- First, while nothing of ours waits in a buffer: what is dumped goes to the same
--- file, as descriptor 3, and shows the same moment.
+-- file, as descriptor 3, and shows the same moment.  Where Kith's schema is, its
+-- plans are as well, and a new user gets a subscription even from a dump, so
+-- theirs go before them.
 \if :all
 select pg_export_snapshot() as snapshot \gset
 \setenv SNAPSHOT :snapshot
-\set dumped `"$PG_DUMP" --data-only --schema=public --snapshot="$SNAPSHOT" >&3 && echo true || echo false`
+\setenv FIRST '--table=public.plans --table=public.subscriptions --column-inserts --on-conflict-do-nothing'
+\setenv REST '--schema=public --exclude-table=public.plans --exclude-table=public.subscriptions'
+\set dumped `for what in "$FIRST" "$REST"; do "$PG_DUMP" --data-only --snapshot="$SNAPSHOT" $what >&3 || exit; done; echo true`
+select coalesce(nullif(:'dumped', ''), 'false') as dumped \gset
 \if :dumped
 \else
 \warn 'kith: could not dump the schema public'

@@ -342,7 +342,16 @@ describe('a dump of statements, and back', () => {
 
 	test('it loads elsewhere, where the same sessions go on', async () => {
 		await first.client().auth.signUp({ email: 'gus@example.org', password })
+		first.sql(`update public.subscriptions set plan = 'pro' where user_id = '${fay.id}'`)
 		const exported = first.kith(['export-supabase', '--all']).said
+		const socket = second.sql('show unix_socket_directories')
+		const direct = execFileSync('psql', ['-XqAt', '-v', 'ON_ERROR_STOP=1', '-h', socket, '-U', 'postgres', '-d', 'kith'], {
+			encoding: 'utf8',
+			input: `begin;\n${exported}\nselect 'users: ' || count(*) from auth.users;
+				select 'plan: ' || plan from public.subscriptions where user_id = '${fay.id}';
+				select 'conversations: ' || count(*) from public.conversations; rollback;`,
+		})
+		assert.match(direct, /^users: 3\nplan: pro\nconversations: 2$/m, 'by psql, where the tables are')
 		assert.match(load(second, exported.slice(0, exported.lastIndexOf('RESET ALL'))).complaint, /cut off/)
 		assert.equal(load(second, exported, '--without-second-factor').status, 0)
 		const rows = kith => kith.sql(`select json_agg(json_build_object('id', id, 'email', email, 'hash', encrypted_password,
