@@ -25,14 +25,7 @@ sub timed ($code) {
 	my $reply = $code->();
 	return ($reply, time - $start);
 }
-sub memory {
-	my %kilobytes;
-	for my $pid (map { $_->{pid} } $k->instance->programs) {
-		open my $f, '<', "/proc/$pid/status" or next;
-		$kilobytes{$pid} = /^VmRSS:\s+(\d+)/ ? $1 : $kilobytes{$pid} for <$f>;
-	}
-	return %kilobytes;
-}
+sub memory { map { my $kb = $k->instance->memory($_->{pid}, 'VmRSS'); $kb ? ($_->{pid} => $kb) : () } $k->instance->programs }
 
 $ana->get("$path?limit=1");
 my %before = memory();

@@ -61,7 +61,7 @@ is_status $ana->del($messages), 204, 'and deleted';
 is pids(), $before, 'no process ended over this';
 SKIP: {
 	Test::More::skip('a sanitizer takes memory of its own', 1) if ($ENV{KITH_VARIANT} // '') eq 'san';
-	my ($most) = sort { $b <=> $a } map { peak($_->{pid}, 'VmHWM') } processes();
+	my ($most) = sort { $b <=> $a } map { $k->instance->memory($_->{pid}, 'VmHWM') } processes();
 	cmp_ok $most, '<', 64 << 10, "the largest process took $most kB";
 }
 
@@ -69,13 +69,7 @@ SKIP: {
 my @zones = map { { started_at => sprintf '2026-01-01 00:00 %s+1', join '', map { chr 65 + rand 26 } 1 .. 6 } } 1 .. 20_000;
 is_status $ana->post('/rest/v1/conversations', \@zones), 201, 'many time zones are read';
 my @backends = split /\n/, $k->sql("select pid from pg_stat_activity where usename = 'kith_api'");
-my ($largest) = sort { $b <=> $a } 0, map { peak($_, 'RssAnon') } @backends;
+my ($largest) = sort { $b <=> $a } 0, map { $k->instance->memory($_, 'RssAnon') } @backends;
 cmp_ok $largest, '<', 100 << 10, "and forgotten: the largest back end has $largest kB";
-
-sub peak ($pid, $what) {
-	open my $f, '<', "/proc/$pid/status" or return 0;
-	my ($kb) = map { /^$what:\s+(\d+)/ } <$f>;
-	return $kb // 0;
-}
 
 done_testing;

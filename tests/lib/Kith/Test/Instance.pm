@@ -115,6 +115,13 @@ sub programs ($self) {
 	return @found;
 }
 
+# What the kernel says of a process's memory, in kB: VmRSS, VmHWM (its peak) ...; nothing when it has gone.
+sub memory ($self, $pid, $kind) {
+	open my $f, '<', "/proc/$pid/status" or return;
+	my ($kb) = map { /^$kind:\s+(\d+)/ } <$f>;
+	return $kb // ();
+}
+
 # The first process of a part: postgresql, nginx, or an executable of ours.
 sub pid ($self, $part) {
 	open my $f, '<', "$self->{home}/pids/$part" or return;
