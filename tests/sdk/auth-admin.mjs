@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --test-reporter=tap
+#!/usr/bin/env -S node --test-reporter=./tests/lib/tap.mjs
 // supabase-js auth.admin.*: users as the service sees, makes and ends them.
 
 import assert from 'node:assert/strict'

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --test-reporter=tap
+#!/usr/bin/env -S node --test-reporter=./tests/lib/tap.mjs
 // supabase-js auth.*: what mails let their readers do, on a server that sends them.
 
 import assert from 'node:assert/strict'

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --test-reporter=tap
+#!/usr/bin/env -S node --test-reporter=./tests/lib/tap.mjs
 // supabase-js auth.* where settings differ: guests, a shared secret, no sign-ups.
 
 import assert from 'node:assert/strict'

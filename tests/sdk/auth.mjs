@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --test-reporter=tap
+#!/usr/bin/env -S node --test-reporter=./tests/lib/tap.mjs
 // supabase-js auth.*: signing up, in and out with a password, and staying signed in.
 
 import assert from 'node:assert/strict'

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --test-reporter=tap
+#!/usr/bin/env -S node --test-reporter=./tests/lib/tap.mjs
 // supabase-js as its documentation writes it: insert, select, update, upsert, delete.
 
 import assert from 'node:assert/strict'

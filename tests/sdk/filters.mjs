@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --test-reporter=tap
+#!/usr/bin/env -S node --test-reporter=./tests/lib/tap.mjs
 // Every filter method of supabase-js, over values that need care.
 
 import assert from 'node:assert/strict'

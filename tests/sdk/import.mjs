@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --test-reporter=tap
+#!/usr/bin/env -S node --test-reporter=./tests/lib/tap.mjs
 // kith import-supabase and export-supabase: who moves stays signed in, keeps the password, and can go back.
 
 import assert from 'node:assert/strict'
@@ -288,7 +288,10 @@ describe('a dump of statements, and back', () => {
 		mfa_amr_claims: [legacy, modern].map(row => claim(row)), 'storage.objects': [{ id: '1', name: 'x; (y' }, { id: '2', name: 'z' }],
 	}
 
-	before(async () => { [first, second] = [await start(), await start()] })
+	before(async () => {
+		first = await start()
+		second = await start()
+	})
 	after(() => { first?.stop(); second?.stop() })
 
 	test('statements are read like copies', async () => {

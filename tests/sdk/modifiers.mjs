@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --test-reporter=tap
+#!/usr/bin/env -S node --test-reporter=./tests/lib/tap.mjs
 // What supabase-js puts behind a query: order, pages, forms, embeds, functions, abort.
 
 import assert from 'node:assert/strict'

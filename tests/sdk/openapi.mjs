@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --test-reporter=tap
+#!/usr/bin/env -S node --test-reporter=./tests/lib/tap.mjs
 // getOpenApiSpec() brings a valid description of each schema, for each role.
 
 import assert from 'node:assert/strict'

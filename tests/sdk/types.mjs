@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --test-reporter=tap
+#!/usr/bin/env -S node --test-reporter=./tests/lib/tap.mjs
 // kith types: programs written with the generated types compile, run, and do not compile when they are wrong.
 
 import assert from 'node:assert/strict'

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --test-reporter=tap
+#!/usr/bin/env -S node --test-reporter=./tests/lib/tap.mjs
 // Companion: a client that knows only that document does all it says, by its names.
 
 import { createHash } from 'node:crypto'

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --test-reporter=tap
+#!/usr/bin/env -S node --test-reporter=./tests/lib/tap.mjs
 // Essence: a client that knows only that document does all it says, by its names.
 
 import { sql } from '../sdk/kith.mjs'

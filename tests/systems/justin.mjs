@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --test-reporter=tap
+#!/usr/bin/env -S node --test-reporter=./tests/lib/tap.mjs
 // Justin Lite: a client that knows only that document does all it says, by its names.
 
 import { client } from '../sdk/kith.mjs'
