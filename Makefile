@@ -55,7 +55,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(filter-out tests/unit/uni
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZ_SECONDS ?= 60
 
-.PHONY: all unit check systems bench bench-search bench-memory fuzz mutate install clean help
+.PHONY: all unit check systems bench bench-search bench-memory fuzz mutate plans install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -135,6 +135,10 @@ fuzz: $(FUZZERS)
 mutate:
 	scripts/kith test tests/mutate/rules.t
 
+# The plans of the list queries with 100,000 rows in each table; kith test has a tenth of them.
+plans:
+	PLANS_ROWS=100000 scripts/kith test tests/sql/plans.t
+
 install: all
 	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(datadir)/sql/dialects $(DESTDIR)$(datadir)/nginx/pages $(DESTDIR)$(datadir)/mail \
 	    $(DESTDIR)$(prefix)/bin
@@ -160,6 +164,7 @@ help:
 	@echo 'make bench-memory  speed of saving a memory and of reading any version of it'
 	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make mutate        breaks the rights of the schema, one by one, for the tests to find'
+	@echo 'make plans         plans of the list queries at 100,000 rows'
 	@echo 'make install       into DESTDIR and prefix'
 	@echo 'make clean         removes what was built'
 
