@@ -43,6 +43,9 @@ struct kith_json_scan {
 
 #define KITH_JSON_DEPTH 500
 
+/* PostgreSQL writes the numbers of jsonb without exponent: the most zeros that those of a document stand for. */
+#define KITH_JSON_ZEROS 1000000
+
 /*
  * Keys beyond these are not kept (and a second object that has them is not
  * uniform).  No table has more than 1600 columns and no function more than 100
@@ -52,7 +55,7 @@ struct kith_json_scan {
 
 /*
  * Checks that (p, n) is exactly one JSON text: strict UTF-8 without BOM, paired
- * surrogate escapes, no \u0000, at most KITH_JSON_DEPTH levels, nothing behind it.
+ * surrogate escapes, no \u0000, at most KITH_JSON_DEPTH levels, KITH_JSON_ZEROS zeros, nothing behind it.
  * Iterative: depth costs no stack.  Returns 0, or -1 with out->error set.  Keys
  * are copied into the arena.  Agrees with PostgreSQL's json input for every
  * text that it accepts, and with jsonb's for strings.

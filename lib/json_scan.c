@@ -4,9 +4,11 @@
  */
 #include "json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "json_keys.h"
+#include "json_number.h"
 #include "utf8.h"
 
 struct scan {
@@ -27,6 +29,7 @@ struct scan {
 	int depth;
 	char closers[KITH_JSON_DEPTH];	/* what ends each open level: ']' or '}' */
 
+	size_t zeros;		/* that the exponents so far stand for */
 	int row_depth;		/* depth inside of a row; 0: the document has no objects as rows */
 	struct kith_json_keys keys;
 	struct kith_buf unescaped;
@@ -202,6 +205,8 @@ digits(struct scan *s)
 static int
 number(struct scan *s)
 {
+	const char *begin = s->p;
+
 	if (*s->p == '-')
 		s->p++;
 	if (s->p < s->end && *s->p == '0')
@@ -219,6 +224,9 @@ number(struct scan *s)
 			s->p++;
 		if (!digits(s))
 			return fail(s, "invalid number");
+		s->zeros += (size_t)labs(kith_json_number_exponent(begin, (size_t)(s->p - begin)));
+		if (s->zeros > KITH_JSON_ZEROS)
+			return fail_at(s, begin, "numbers too long when written out");
 	}
 	if (is_digit(s)) /* behind a leading zero */
 		return fail(s, "invalid number");

@@ -20,9 +20,8 @@ struct kith_arena;
 /* Values in one document; a larger one would not fit into a program's memory. */
 #define KITH_JSON_VALUES 100000
 
-/* PostgreSQL writes numbers without exponent: these are the most zeros of one number, and of a document's together. */
+/* The largest exponent, and the smallest, of one number: PostgreSQL has no longer fractions. */
 #define KITH_JSON_EXPONENT 16383
-#define KITH_JSON_ZEROS 1000000
 
 /*
  * One value.  The elements of an array, and the members of an object in the

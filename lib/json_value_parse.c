@@ -15,7 +15,6 @@ struct parser {
 	size_t n;
 	size_t room;
 	size_t values;
-	size_t zeros;
 	const char *error;
 };
 
@@ -64,18 +63,12 @@ parse_string(struct parser *ps, uint32_t *n)
 static void
 parse_number(struct parser *ps, struct kith_json_value *v)
 {
-	long exponent;
-
 	v->text = ps->p;
 	while (ps->p < ps->end && strchr("+-.0123456789eE", *ps->p))
 		ps->p++;
 	v->n = (uint32_t)(ps->p - v->text);
-	exponent = labs(kith_json_number_exponent(v->text, v->n));
-	ps->zeros += (size_t)exponent;
-	if (exponent > KITH_JSON_EXPONENT)
+	if (labs(kith_json_number_exponent(v->text, v->n)) > KITH_JSON_EXPONENT)
 		ps->error = "number out of range";
-	else if (ps->zeros > KITH_JSON_ZEROS)
-		ps->error = "numbers too long when written out";
 }
 
 static void

@@ -115,7 +115,8 @@ ask(struct kith_arena *a, const char *statement, const char *text)
 static void
 ask_postgresql(struct kith_arena *a, const char *text, size_t n, const struct kith_json_scan *scan)
 {
-	static const char *const ours[] = { "\\u0000 cannot be stored", "unpaired surrogate", "nested too deeply" };
+	static const char *const ours[] = { "\\u0000 cannot be stored", "unpaired surrogate", "nested too deeply",
+		"numbers too long when written out" };
 	struct kith_buf out;
 	bool accepted;
 

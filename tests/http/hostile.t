@@ -257,6 +257,7 @@ for my $number ('9' x 1000, '0.' . '1' x 1000, '-0', '1e5', '-1E-5', '1.0e+5') {
 	is $reply->body =~ s/\s//gr, "[$want]" =~ s/\s//gr, 'number ' . substr($number, 0, 12) . ' keeps its digits';
 }
 is_refused $ana->post($path, '{"doc":1e999999999}'), 'an exponent beyond jsonb';
+is_status $ana->post($path, '{"doc":[' . '1e131000,' x 100 . '1]}', @return), 400, 'PGRST102', 'short numbers that are long when written out';
 ok $ana->post($path, '{"doc":' . '9' x 100_000 . '}')->status < 500, '100,000 digits are no fault';
 
 # C18: what costs time is cut off.

@@ -66,7 +66,7 @@ is_status $ana->del('/rest/v1/memory_snapshots?version=eq.4'), 403, '42501', 'or
 # What cannot be kept.
 is_status $ana->post("$rpc/save_memory", qq({"document":$_->[0]})), 400, $_->[1], "refused: " . substr $_->[0], 0, 40
     for map { ref ? $_ : [ $_, '22023' ] } 'null', '1', '"{}"', 'true', [ '{"a":', 'PGRST102' ], [ '{"a":"\u0000"}', 'PGRST102' ],
-    '[' x 499 . ']' x 499, '[' . '0,' x 100000 . '0]', '[1e16384]', '[' . '1e16000,' x 100 . '0]';
+    '[' x 499 . ']' x 499, '[' . '0,' x 100000 . '0]', '[1e16384]', [ '[' . '1e16000,' x 100 . '0]', 'PGRST102' ];
 is_status $ana->post("$rpc/save_memory", {}), 404, 'PGRST202', 'nor is nothing a document';
 is_status $ana->get("$rpc/save_memory?document={}"), 405, '25006', 'nor does GET save';
 is_json save_text($ben, '[' x 498 . ']' x 498), 200, sub { $_[0]{version} == 2 }, 'as deep as may be';
