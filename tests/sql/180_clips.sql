@@ -19,21 +19,6 @@ create function test.jobs() returns text language sql as $$
     select coalesce(string_agg(kind || ' ' || coalesce((select string_agg(regexp_replace(p, '.*/', ''), ' ' order by p) from jsonb_array_elements_text(payload -> 'paths') p),
         payload ->> 'profile_id'), ', ' order by kind, id), 'nothing') from gone
 $$;
--- SQLSTATE, message and hint of what is refused.
-create function test.refusal(who text, statement text) returns text language plpgsql as $$
-declare
-    hint text;
-    detail text;
-begin
-    perform test.become(who);
-    execute statement;
-    reset role;
-    return 'done';
-exception when others then
-    get stacked diagnostics hint = pg_exception_hint, detail = pg_exception_detail;
-    return concat_ws(' | ', sqlstate, sqlerrm, nullif(detail, ''), nullif(hint, ''));
-end
-$$;
 
 select is(test.rows('owner', test.clip(0) || ' returning prompt_index, stage, quality_status, created_by, size_bytes'),
     '[{"prompt_index": 0, "stage": null, "quality_status": "unknown", "created_by": "user", "size_bytes": null}]', 'owner stores a clip');

@@ -19,19 +19,6 @@ $$;
 create function test.set(assignments text, who text default 'owner', id text default '0a0a0a0a-0000-4000-8000-000000000011') returns text language sql as $$
     select test.try(who, format('update public.voice_messages set %s where id = %L', assignments, id))
 $$;
-create function test.refusal(who text, statement text) returns text language plpgsql as $$
-declare
-    hint text;
-begin
-    perform test.become(who);
-    execute statement;
-    reset role;
-    return 'done';
-exception when others then
-    get stacked diagnostics hint = pg_exception_hint;
-    return concat_ws(' | ', sqlstate, sqlerrm, nullif(hint, ''));
-end
-$$;
 create function test.speak(who text default 'owner', id text default '0a0a0a0a-0000-4000-8000-000000000011') returns text language sql as $$
     select test.refusal(who, format('select * from public.generate_voice_message(%L)', id))
 $$;

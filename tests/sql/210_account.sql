@@ -3,16 +3,6 @@
 \ir ../lib/prelude.psql
 select no_plan();
 
-create function test.refusal(who text, statement text) returns text language plpgsql as $$
-begin
-    perform test.become(who);
-    execute statement;
-    reset role;
-    return 'done';
-exception when others then
-    return sqlstate || ' ' || sqlerrm;
-end
-$$;
 create function test.export(who text, tables text default 'null') returns jsonb language sql as $$
     select test.rows(who, format('select public.export_my_data(%s) as export', tables)) -> 0 -> 'export'
 $$;
@@ -80,10 +70,10 @@ select unalike(export::text, '%stranger%', 'nothing of the stranger') from test.
 select unalike(export::text, '%' || test.id('stranger') || '%', 'not even the id') from test.exported;
 select is((test.export('owner', $$ '{messages,app.likes}' $$) -> 'tables') - 'messages', '{"app.likes": [{"comment_id": 1}]}', 'a part may be asked for');
 select is(test.export('owner', $$ '{}' $$) -> 'tables', '{}', 'or none');
-select is(test.refusal('owner', format('select public.export_my_data(%L)', tables)), '22023 there is no table "' || name || '" with data of users', 'not: ' || name)
+select is(test.refusal('owner', format('select public.export_my_data(%L)', tables)), '22023 | there is no table "' || name || '" with data of users | Without tables everything is exported.', 'not: ' || name)
 from (values ('{messages,x}', 'x'), ('{test_places}', 'test_places'), ('{kith.jobs}', 'kith.jobs'), ('{auth.users}', 'auth.users')) as v (tables, name);
-select is(test.refusal(who, 'select public.export_my_data()'), '42501 only a signed-in user has data to export', who || ' has nothing to export') from unnest(array['nobody', 'service']) who;
-select alike(test.refusal('anon', 'select public.export_my_data()'), '42501 permission denied%', 'anon cannot call');
+select is(test.refusal(who, 'select public.export_my_data()'), '42501 | only a signed-in user has data to export', who || ' has nothing to export') from unnest(array['nobody', 'service']) who;
+select alike(test.refusal('anon', 'select public.export_my_data()'), '42501 | permission denied%', 'anon cannot call');
 select is((test.export('stranger') #>> '{tables,messages,0,content}'), 'words of stranger', 'stranger exports own');
 
 -- Erasure.  Rows of every table, as text: those that hold a word of who's.
@@ -107,8 +97,8 @@ select cmp_ok((select count(*) from test.traces('owner')), '>', 15::bigint, 'the
 create table test.before as select trace from test.traces('stranger') trace;
 -- What falls with the owner's post is the stranger's comment there, and its like.
 update test.before set trace = null where trace ~ '^app.comments';
-select alike(test.refusal('anon', 'select public.delete_my_account()'), '42501 permission denied%', 'anon cannot call');
-select is(test.refusal(who, 'select public.delete_my_account()'), '42501 only a signed-in user has an account to delete', who || ' has no account') from unnest(array['nobody', 'service']) who;
+select alike(test.refusal('anon', 'select public.delete_my_account()'), '42501 | permission denied%', 'anon cannot call');
+select is(test.refusal(who, 'select public.delete_my_account()'), '42501 | only a signed-in user has an account to delete', who || ' has no account') from unnest(array['nobody', 'service']) who;
 select is(test.probe('owner', 'select public.delete_my_account()'), '1', 'an erasure that is rolled back');
 select is(test.jobs(), 'delete_files old, delete_files old, mail , mail ', 'queues nothing');
 select is(test.try('owner', 'select public.delete_my_account()'), '1', 'owner erases the account');
@@ -119,8 +109,8 @@ select is((select string_agg(kind || ' ' || coalesce(replace(payload ->> 'paths'
         md5('owner')::uuid), 'at the providers and in storage, each once');
 select set_eq($$ select t from test.traces('stranger') t where t !~ '^app.comments' $$, $$ select trace from test.before where trace is not null $$, 'the stranger has everything of before');
 select is((select string_agg(body, ' ') from app.comments), null, 'but for the comment on the owner''s post');
-select is(test.refusal('owner', 'select public.delete_my_account()'), '42501 only a signed-in user has an account to delete', 'an erased account cannot be erased');
-select is(test.refusal('owner', 'select public.export_my_data()'), '42501 only a signed-in user has data to export', 'nor exported');
+select is(test.refusal('owner', 'select public.delete_my_account()'), '42501 | only a signed-in user has an account to delete', 'an erased account cannot be erased');
+select is(test.refusal('owner', 'select public.export_my_data()'), '42501 | only a signed-in user has data to export', 'nor exported');
 
 -- However the account goes.
 insert into auth.users (id, email) values ('0d0d0d0d-0000-4000-8000-00000000000d', 'guest@kith.test');
