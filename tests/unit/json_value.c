@@ -55,13 +55,29 @@ bounds_hold(void **state)
 	assert_string_equal(error, "numbers too long when written out");
 }
 
+struct pair {
+	const char *a, *b;
+	bool equal;
+};
+
+/* What is equal has the same hash, and of these nothing else has. */
+static void
+compare(const struct pair *pairs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct kith_json_value *a = parse(pairs[i].a), *b = parse(pairs[i].b);
+
+		kith_json_value_digest(a);
+		kith_json_value_digest(b);
+		if (kith_json_value_equal(a, b) != pairs[i].equal || (a->hash == b->hash) != pairs[i].equal)
+			fail_msg("%s and %s", pairs[i].a, pairs[i].b);
+	}
+}
+
 static void
 numbers_are_compared_by_worth(void **state)
 {
-	static const struct {
-		const char *a, *b;
-		bool equal;
-	} cases[] = {
+	static const struct pair pairs[] = {
 		{ "1", "1.0", true },
 		{ "10e-1", "1", true },
 		{ "-0", "0.000e5", true },
@@ -80,23 +96,13 @@ numbers_are_compared_by_worth(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		struct kith_json_value *a = parse(cases[i].a), *b = parse(cases[i].b);
-
-		kith_json_value_digest(a);
-		kith_json_value_digest(b);
-		if (kith_json_value_equal(a, b) != cases[i].equal || (a->hash == b->hash) != cases[i].equal)
-			fail_msg("%s and %s", cases[i].a, cases[i].b);
-	}
+	compare(pairs, sizeof(pairs) / sizeof(*pairs));
 }
 
 static void
 equality_is_of_values(void **state)
 {
-	static const struct {
-		const char *a, *b;
-		bool equal;
-	} cases[] = {
+	static const struct pair pairs[] = {
 		{ "{\"a\":1,\"b\":[2]}", "{\"b\":[2.0],\"a\":1}", true },
 		{ "\"\\u0061\"", "\"a\"", true },
 		{ "\"1\"", "1", false },
@@ -111,14 +117,7 @@ equality_is_of_values(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		struct kith_json_value *a = parse(cases[i].a), *b = parse(cases[i].b);
-
-		kith_json_value_digest(a);
-		kith_json_value_digest(b);
-		if (kith_json_value_equal(a, b) != cases[i].equal || (a->hash == b->hash) != cases[i].equal)
-			fail_msg("%s and %s", cases[i].a, cases[i].b);
-	}
+	compare(pairs, sizeof(pairs) / sizeof(*pairs));
 }
 
 static void
