@@ -21,7 +21,8 @@ from unnest(array['emerging', 'acknowledged', 'active', 'integrated']) as status
 select is(test.try('owner', 'update public.parts set ' || change), '23514', 'refused: ' || change)
 from unnest(array['status = ''gone''', 'confidence_score = 1.01', 'confidence_score = -0.01', 'confidence_score = ''NaN''', 'name = ''''',
     'name = repeat(''x'', 201)', 'recent_evidence = array[''[1]''::jsonb]', 'recent_evidence = array[array[''1''::jsonb]]',
-    'recent_evidence = array[''null''::jsonb]', 'recent_evidence = array[null::jsonb]']) as change;
+    'recent_evidence = array[''null''::jsonb]', 'recent_evidence = array[null::jsonb]',
+    'recent_evidence = array[''{"a":[1e131000,1e131000,1e131000,1e131000,1e131000,1e131000,1e131000,1e131000]}''::jsonb]']) as change;
 select is(test.probe('owner', 'update public.parts set confidence_score = ' || score), '3', 'confidence may be ' || score) from unnest(array['0', '0.5', '1', 'null']) as score;
 select is(test.try('owner', format('update public.parts set user_id = %L', test.id('stranger'))), '42501', 'a part cannot be given away');
 select is(test.try('service', format('update public.parts set user_id = %L where id = ''0a0a0a0a-0000-4000-8000-000000000001''', test.id('stranger'))), '42501', 'the service cannot give it away either');
