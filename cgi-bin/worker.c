@@ -92,36 +92,14 @@ work(void)
 	}
 }
 
-/* A closed one of the first three would be given to a connection, and the log written into it. */
-static void
-open_standard_fds(void)
-{
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) == -1)
-			(void)!open("/dev/null", O_RDWR);
-}
-
-static void
-block_signals(void)
-{
-	sigset_t blocked;
-
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGTERM);
-	sigaddset(&blocked, SIGINT);
-	sigprocmask(SIG_BLOCK, &blocked, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
-
 static int
 run(char *own_name)
 {
-	/* Always readable: the supervisor, which starts whoever is called, finds the worker called from the start. */
-	struct kith_supervised program = { .name = NAME, .listener = open("/dev/null", O_RDONLY | O_CLOEXEC) };
+	struct kith_supervised program = { .name = NAME };
 	struct kith_supervision how = { .idle_us = 0, .stuck_us = STUCK_US };
 
-	open_standard_fds();
-	block_signals();
+	kith_supervisor_prepare();
+	signal(SIGPIPE, SIG_IGN);
 #ifndef KITH_TEST
 	/* No core file holds a key.  Sanitizers need what this takes away. */
 	prctl(PR_SET_DUMPABLE, 0);
@@ -131,6 +109,8 @@ run(char *own_name)
 	kith_log_init(NAME);
 	if (worker_mail_init())
 		return EX_CONFIG;
+	/* Always readable: the supervisor, which starts whoever is called, finds the worker called from the start. */
+	program.listener = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (program.listener == -1)
 		return EX_OSERR;
 	if (!geteuid())

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,32 +77,12 @@ print_help(void)
 	return fflush(stdout) ? EX_IOERR : EX_OK;
 }
 
-/* A closed one of the first three would be given to a connection, and the log written into it. */
-static void
-open_standard_fds(void)
-{
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) == -1)
-			(void)!open("/dev/null", O_RDWR);
-}
-
 static int
 processes(const struct kith_resource *resource)
 {
 	if (kith_settings.processes)
 		return (int)kith_settings.processes;
 	return resource->processes ? resource->processes : PROCESSES;
-}
-
-static void
-block_signals(void)
-{
-	sigset_t blocked;
-
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGTERM);
-	sigaddset(&blocked, SIGINT);
-	sigprocmask(SIG_BLOCK, &blocked, NULL);
 }
 
 static void
@@ -167,8 +146,7 @@ run(const struct kith_resource *const *resources, const char *dir, int argc, cha
 	long timeout_ms;
 	int chosen;
 
-	open_standard_fds();
-	block_signals();
+	kith_supervisor_prepare();
 	if (kith_settings_load())
 		return EX_CONFIG;
 	kith_log_init(own_name());

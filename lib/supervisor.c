@@ -1,6 +1,7 @@
 #include "supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -71,6 +72,20 @@ kith_supervisor_idle(void)
 
 #define each_program(p) (struct program *p = programs; p < programs + nprograms; p++)
 #define each_process(c, p) (struct process *c = (p)->processes; c < (p)->processes + (p)->slots; c++)
+
+void
+kith_supervisor_prepare(void)
+{
+	sigset_t blocked;
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1)
+			(void)!open("/dev/null", O_RDWR);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigaddset(&blocked, SIGINT);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+}
 
 static int
 set_up(const struct kith_supervised *what, int n)

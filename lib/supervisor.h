@@ -25,6 +25,14 @@ struct kith_supervision {
 };
 
 /*
+ * The first thing that an executable does.  Opens those of the first three
+ * descriptors that are closed, or one would be given to a connection and the
+ * log written into it; and keeps SIGTERM and SIGINT waiting until somebody can
+ * end well.
+ */
+void kith_supervisor_prepare(void);
+
+/*
  * Keeps n programs.  Returns in each child, as the number of the program that
  * it is to serve until SIGTERM; SIGTERM and SIGINT are blocked in it, and the
  * sockets of the other programs closed.
