@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -40,19 +41,10 @@
 /* Memory in pieces of this size goes back to the system as soon as it is free. */
 #define LARGE (256 << 10)
 
-static volatile sig_atomic_t stopping;
-
 /* The request in hand, and where it stands: for exhausted(). */
 static struct kith_request request;
 static FCGX_Request fcgi;
 static bool answered;
-
-static void
-stop(int signal_number)
-{
-	(void)signal_number;
-	stopping = 1;
-}
 
 /*
  * The arena's last call.  The process ends, since memory that was not there
@@ -169,34 +161,39 @@ serve_connection(const struct kith_resource *resource, struct kith_arena *arena,
 		close(fd);
 }
 
-/*
- * Siblings wait for the same socket.  EPOLLEXCLUSIVE wakes one of them for a
- * connection, the one that waits longest; poll would wake them all, and on a
- * busy machine every second wake-up would find nothing.
- */
-static int
-watch(int listener)
+static void
+add(int watched, int fd, uint32_t events)
 {
-	struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
-	int fd = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event event = { .events = events, .data.fd = fd };
 
-	if (fd != -1 && !epoll_ctl(fd, EPOLL_CTL_ADD, listener, &event))
-		return fd;
+	if (fd != -1 && !epoll_ctl(watched, EPOLL_CTL_ADD, fd, &event))
+		return;
 	kith_log(KITH_LOG_ERROR, "cannot wait for connections: %s", strerror(errno));
 	exit(EX_OSERR);
 }
 
-static void
-handle_signals(sigset_t *while_waiting)
+/*
+ * Siblings wait for the same socket.  EPOLLEXCLUSIVE wakes one of them for a
+ * connection, the one that waits longest; poll would wake them all, and on a
+ * busy machine every second wake-up would find nothing.
+ *
+ * The signals that end us come as an event too: while connections wait,
+ * epoll_pwait would never let one in.
+ */
+static int
+watch(int listener)
 {
-	struct sigaction action = { .sa_handler = stop };
+	int watched = epoll_create1(EPOLL_CLOEXEC);
+	sigset_t signals;
 
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
-	sigprocmask(SIG_BLOCK, NULL, while_waiting);
-	sigdelset(while_waiting, SIGTERM);
-	sigdelset(while_waiting, SIGINT);
+	add(watched, signalfd(-1, &signals, SFD_CLOEXEC), EPOLLIN);
+	add(watched, listener, EPOLLIN | EPOLLEXCLUSIVE);
+	return watched;
 }
 
 /* After the last connection is closed nothing is left to do, and what they needed is given back. */
@@ -214,18 +211,18 @@ kith_loop(const struct kith_resource *resource, int listener)
 	struct kith_arena *arena = kith_arena_new((size_t)kith_settings.body_limit + ROOM);
 	int watched = watch(listener);
 	struct epoll_event event;
-	sigset_t while_waiting;
 
-	handle_signals(&while_waiting);
 	kith_arena_on_exhausted(arena, exhausted, NULL);
-	while (!stopping) {
+	for (;;) {
 		int due = kith_db_idle_timeout(), fd;
-		int ready = epoll_pwait(watched, &event, 1, due, &while_waiting);
+		int ready = epoll_wait(watched, &event, 1, due);
 
 		if (ready == 0 || due == 0)
 			idle();
 		if (ready <= 0)
 			continue;
+		if (event.data.fd != listener)
+			break;
 		/* A sibling may have been faster: then there is nothing. */
 		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		if (fd == -1)
