@@ -56,8 +56,8 @@ sub look ($database, $file, $sql) {
 	die "fork: $!\n" unless defined $pid;
 	if (!$pid) {
 		open STDERR, '>', "$tmp/$database" or die $!;
-		exec 'psql', '-XqAt', '-d', $database, '-v', 'ON_ERROR_STOP=1', '-v', "mutation=$sql", '-f', "$root/tests/sql/$file.sql";
-		POSIX::_exit(127);
+		exec 'psql', '-XqAt', '-d', $database, '-v', 'ON_ERROR_STOP=1', '-v', "mutation=$sql", '-f', "$root/tests/sql/$file.sql"
+		    or POSIX::_exit(127);
 	}
 	my ($broken, $found);
 	while (my $line = <$out>) {
@@ -110,25 +110,31 @@ is look($databases[0], $_, 'select'), '', "$_: with nothing broken, nothing is f
 cmp_ok scalar @rules, '>', 0, 'there are rules to break';
 $rules[$_]{number} = $_ for keys @rules;
 
-my @answers;
+# The workers tell what came of each rule through one pipe.
+pipe my $from, my $to or die "pipe: $!\n";
+my @pids;
 for my $worker (keys @databases) {
-	my $pid = open my $from, '-|';
-	die "fork: $!\n" unless defined $pid;
+	my $pid = fork // die "fork: $!\n";
 	if (!$pid) {
-		my $say = sub ($rule, $answer) { syswrite STDOUT, "$rule->{number} $answer\n" };
+		close $from;
+		my $say = sub ($rule, $answer) { syswrite $to, "$rule->{number} $answer\n" };
 		my $ended = eval { work($databases[$worker], $say, @rules[ grep { $_ % $workers == $worker } keys @rules ]); 1 };
 		print STDERR $@ unless $ended;
 		POSIX::_exit(!$ended);
 	}
-	push @answers, $from;
+	push @pids, $pid;
 }
-for my $from (@answers) {
-	while (my $line = <$from>) {
-		my ($number, $answer) = split / /, $line =~ s/\n//r;
-		$rules[$number]{answer} = $answer;
-	}
-	ok close $from, 'a worker came to its end';
+close $to;
+my $answers = 0;
+while (my $line = <$from>) {
+	my ($number, $answer) = split / /, $line =~ s/\n//r;
+	is $answer, 'found', $rules[$number]{name};
+	$answers++;
 }
-is $_->{answer} // 'not looked at', 'found', $_->{name} for @rules;
+for my $pid (@pids) {
+	waitpid $pid, 0;
+	is $?, 0, 'a worker came to its end';
+}
+is $answers, scalar @rules, 'all rules were broken';
 
 done_testing;

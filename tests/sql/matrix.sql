@@ -63,6 +63,10 @@ select is(test.content(relation), content, relation || ': nothing was written') 
 select is(test.try('owner', format('update %s set %I = %L where id = %L', c.relation, column_name, test.row(parent, 'stranger'), test.row(c.relation, 'owner'))), '42501',
     name || ': cannot become the stranger''s')
 from test.columns c where parent is not null and parent <> 'public.plans'::regclass;
+-- Without a condition, PostgreSQL does not ask whether the new row may be read.
+select is(test.probe('owner', format('update %s set %I = %L', c.relation, column_name, test.row(parent, 'stranger'))), '42501',
+    name || ': nor if all of them do')
+from test.columns c where parent is not null and parent <> 'public.plans'::regclass and updatable;
 
 -- D7: the parent must be one's own; that it exists makes no difference.
 select is(test.probe('stranger', test.insert(relation, 'stranger', given => jsonb_build_object(column_name, quote_literal(p.id)))), '42501',
@@ -90,6 +94,9 @@ from unnest(array['update public.scheduled_messages set subject = ''x'' where id
 grant insert (user_id) on public.agent_actions to kith_agent;  -- it has no such right, and the policy would refuse too
 select is(test.probe('agent', format($$ insert into public.agent_actions (user_id, action_type, entity_type, entity_id) values (%L, 'update_part', 'part', gen_random_uuid()) $$, test.id(who))),
     expected, 'the agent of the owner records for the ' || who)
+from (values ('owner', '1'), ('stranger', '42501')) as t (who, expected);
+select is(test.probe('agent', format($$ insert into public.agent_actions (session_id, action_type, entity_type, entity_id) values (%L, 'update_part', 'part', gen_random_uuid()) $$,
+    test.row('public.conversations', who))), expected, 'and in a session of the ' || who)
 from (values ('owner', '1'), ('stranger', '42501')) as t (who, expected);
 
 -- D6: functions, called with the ids of the owner's rows.

@@ -42,6 +42,8 @@ select is_empty(
 select is_empty(
     $$ select format('%s: %s', polrelid::regclass, polname) from pg_policy where polcmd in ('*', 'a', 'w') and polwithcheck is null $$,
     'a policy that allows writing has a check');
+select set_eq($$ select rolname from pg_roles where rolbypassrls and not rolsuper $$, array['kith_owner', 'service_role', 'kith_auth', 'kith_storage'],
+    'no role is above all that but those listed');
 
 -- D4
 select is_empty($$ select name from test.exposed where relkind in ('m', 'f') $$, 'no materialized view and no foreign table is exposed');
