@@ -29,19 +29,21 @@ export function pidOf(part) {
 	return Number(readFileSync(`${home}/pids/${part}`, 'utf8').split(' ')[0]);
 }
 
-// The parts that are our own executables, parents of the processes that serve.
+// The parts that are our own executables, parents of the processes that serve: not the worker, which nobody calls.
 export function executables() {
-	return readdirSync(`${home}/pids`).filter((name) => name.startsWith('kith-'));
+	return readdirSync(`${home}/pids`).filter((name) => name.startsWith('kith-') && name !== 'kith-worker');
 }
 
-// A table, function or path of each program, as { 'kith-users': '/rest/v1/users', ... }.
+// A table, function or path of each program, as { 'kith-users': '/rest/v1/users', ... }; not of one that shares the
+// paths of another.
 export function pathOfEach() {
 	const paths = {};
 
 	for (const name of executables()) {
 		const routes = execFileSync(`${home}/app/libexec/kith/${name}`, ['--routes'], { encoding: 'utf8' });
 		for (const [program, kind, route] of routes.trim().split('\n').map((line) => line.split(' ')))
-			paths[program] ??= { table: `/rest/v1/${route}`, function: `/rest/v1/rpc/${route}`, mount: route, fallback: '/rest/v1/none' }[kind];
+			if (kind !== 'beside')
+				paths[program] ??= { table: `/rest/v1/${route}`, function: `/rest/v1/rpc/${route}`, mount: route, fallback: '/rest/v1/none' }[kind];
 	}
 	return paths;
 }

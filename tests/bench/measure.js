@@ -76,7 +76,7 @@ async function measureIdle() {
 	figure(`all ${Object.keys(paths).length} programs idle, ${all.length - executables().length} processes and their parents, PSS`,
 		pss(all), 'most', 25 * 1048576, megabytes);
 	figure('whole server idle, with nginx and PostgreSQL, PSS',
-		pss(descendants([...executables(), 'nginx', 'postgresql'].map(pidOf))), 'most', 100 * 1048576, megabytes);
+		pss(descendants([...executables(), 'kith-worker', 'nginx', 'postgresql'].map(pidOf))), 'most', 100 * 1048576, megabytes);
 	await until('programs sleep', asleep);
 	figure('all programs asleep, a parent, PSS', pss(ours()) / executables().length, 'most', 2 * 1048576, megabytes);
 	restart({});
