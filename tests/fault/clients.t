@@ -143,7 +143,7 @@ is titles(), 'x', 'and nothing was written for those who had left';
 
 # The parent of all programs is killed: they end too, since nobody would start them again.
 $k->watch->restarts_expected;
-my @orphans = map { $_->{pid} } $instance->programs;
+my @orphans = $instance->children('kith-programs');
 kill KILL => $instance->pid('kith-programs');
 ok poll(5, sub { !grep { Kith::Test::Instance::running($_) } @orphans }), 'nobody outlives the parent';
 for my $ask (sub { $ana->get('/rest/v1/memories') }, sub { $ana->post('/rest/v1/memories', { content => 'x' }) }) {
