@@ -10,6 +10,9 @@
 
 #define KITH_RESOURCE_MAX 16
 
+/* Where supabase.functions.invoke(NAME) asks: a mount that programs share, each path being one program's. */
+#define KITH_FUNCTIONS "/functions/v1"
+
 struct kith_hook;
 
 /* A URL outside the REST dialect. */
@@ -25,7 +28,7 @@ struct kith_resource {
 	const char *tables[KITH_RESOURCE_MAX];	/* names below /rest/v1/, in any exposed schema */
 	const char *functions[KITH_RESOURCE_MAX];	/* names below /rest/v1/rpc/ */
 	const struct kith_hook *hooks;		/* functions that need C before they run; ends with a null name */
-	const char *mount;			/* where its routes start: "/auth/v1"; no other program's */
+	const char *mount;			/* where its routes start: "/auth/v1", which is its own, or KITH_FUNCTIONS */
 	bool beside;				/* shares the mount of another: nginx's NAME-map.conf says what it gets */
 	const struct kith_route *routes;	/* the first that fits counts; ends with a null path */
 	const char *login;			/* of kith_db_call(); NULL when it makes none */

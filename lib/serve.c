@@ -43,15 +43,27 @@ print_names(int i, const char *kind, const char *const *list)
 		printf("%s %s %s\n", programs[i].name, kind, list[n]);
 }
 
+/* A mount is one program's; below KITH_FUNCTIONS each path has its own. */
+static void
+print_mount(int i, const struct kith_resource *resource)
+{
+	if (!resource->mount)
+		return;
+	if (strcmp(resource->mount, KITH_FUNCTIONS)) {
+		printf("%s %s %s\n", programs[i].name, resource->beside ? "beside" : "mount", resource->mount);
+		return;
+	}
+	for (const struct kith_route *r = resource->routes; r->path; r++)
+		printf("%s path %s%s\n", programs[i].name, resource->mount, r->path);
+}
+
 static int
 print_routes(const struct kith_resource *const *resources)
 {
 	for (int i = 0; i < nprograms; i++) {
 		print_names(i, "table", resources[i]->tables);
 		print_names(i, "function", resources[i]->functions);
-		if (resources[i]->mount)
-			printf("%s %s %s\n", programs[i].name, resources[i]->beside ? "beside" : "mount",
-			    resources[i]->mount);
+		print_mount(i, resources[i]);
 		if (resources[i]->fallback)
 			printf("%s fallback\n", programs[i].name);
 	}
