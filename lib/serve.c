@@ -136,13 +136,33 @@ rename_process(const char *name, int argc, char **argv)
 	memcpy(argv[0], name, strlen(name) < room ? strlen(name) : room);
 }
 
+/*
+ * Lets others go first.  Where the kernel schedules sessions as groups
+ * (autogroup, sched(7)), nice counts within a session only: so this one becomes
+ * a session, and the session stands back too.
+ */
+static void
+stand_back(int steps)
+{
+	int fd;
+
+	if (nice(steps) == -1)
+		kith_log(KITH_LOG_WARNING, "cannot stand back: %s", strerror(errno));
+	setsid();
+	fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+	if (fd == -1)
+		return;
+	dprintf(fd, "%d", steps);
+	close(fd);
+}
+
 static int
 serve(const struct kith_resource *resource, const struct kith_supervised *program, int argc, char **argv)
 {
 	rename_process(program->name, argc, argv);
 	kith_log_init(program->name);
-	if (resource->nice && nice(resource->nice) == -1)
-		kith_log(KITH_LOG_WARNING, "cannot stand back: %s", strerror(errno));
+	if (resource->nice)
+		stand_back(resource->nice);
 	/* Keys may have been withdrawn since the parent read them. */
 	if (kith_auth_init())
 		return EX_CONFIG;
