@@ -166,13 +166,15 @@ for (1 .. 3) {
 }
 
 # Messages: eight workers share what is due, while its user changes and deletes
-# other messages, and some workers roll back.
+# other messages, and some workers roll back.  As the worker does, each posts
+# and ends a message in a transaction of its own: a transaction with two of them
+# could wait for a user who waits for it.
 sql("insert into public.scheduled_messages (user_id, channel, scheduled_for, message_type)
     select '$user', 'email', now(), 'crowd' from generate_series(1, 200)");
 sub send_messages ($how_many) {
 	return "create temporary table mine as select id, attempt from kith.claim_messages($how_many, interval '1 hour');
-	    select id from mine, lateral kith.post_message(id, attempt);
-	    select from mine where not kith.finish_message(id, attempt, 'sent') \\g /dev/null
+	    select format('select %L from kith.post_message(%1\$L, %s)', id, attempt) from mine \\gexec
+	    select format('select where not kith.finish_message(%L, %s, ''sent'')', id, attempt) from mine \\gexec
 	    drop table mine;\n";
 }
 my @sent = at_once(sub ($n) {
@@ -180,7 +182,7 @@ my @sent = at_once(sub ($n) {
 		"begin;\nselect from kith.claim_messages(5, interval '1 hour') \\g /dev/null\nrollback;\n",
 		send_messages(5),
 		as_user($user, "update public.scheduled_messages set scheduled_for = now() where message_type = 'crowd' and id in (
-		    select id from public.scheduled_messages where message_type = 'crowd' and status = 'pending' order by id limit 2)"),
+		    select id from public.scheduled_messages where message_type = 'crowd' and status = 'pending' order by id limit 1)"),
 		as_user($user, "insert into public.scheduled_messages (channel, scheduled_for, message_type) values ('email', now(), 'gone $n');
 		    delete from public.scheduled_messages where message_type = 'gone $n'"),
 	} 1 .. 10;
