@@ -1,6 +1,7 @@
 #include "settings.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,8 @@ struct kith_settings kith_settings = {
 	.password_method = "$2b$",
 	.resend_base_url = "https://api.resend.com",
 	.resend_rate = 2,
+	.stripe_base_url = "https://api.stripe.com",
+	.lemonsqueezy_base_url = "https://api.lemonsqueezy.com",
 	.worker_processes = 1,
 	.idle_stop = 300,
 	.log_level = KITH_LOG_INFO,
@@ -52,6 +55,7 @@ static const struct {
 	{ "KITH_IDLE_DISCONNECT",        &kith_settings.idle_disconnect,        0, 86400 },
 	{ "KITH_IDLE_STOP",              &kith_settings.idle_stop,              0, 86400 },
 	{ "KITH_RESEND_RATE",            &kith_settings.resend_rate,            1, 1000 },
+	{ "KITH_LEMONSQUEEZY_STORE_ID",  &kith_settings.lemonsqueezy_store,     1, LONG_MAX },
 	{ "KITH_WORKER_PROCESSES",       &kith_settings.worker_processes,       1, KITH_SUPERVISOR_MAX },
 	{ "KITH_PROCESSES",              &kith_settings.processes,              1, KITH_SUPERVISOR_MAX },
 };
@@ -76,22 +80,26 @@ static const struct {
 	const char *name;
 	const char **value;
 } texts[] = {
-	{ "KITH_DATABASE",        &kith_settings.database },
-	{ "KITH_KEYS",            &kith_settings.keys },
-	{ "KITH_SIGNING_KEY",     &kith_settings.signing_key },
-	{ "KITH_AUTH_SECRET",     &kith_settings.auth_secret },
-	{ "KITH_ISSUER",          &kith_settings.issuer },
-	{ "KITH_SITE_URL",        &kith_settings.site_url },
-	{ "KITH_JWT_AUDIENCE",    &kith_settings.jwt_audience },
-	{ "KITH_MAIL_FROM",       &kith_settings.mail_from },
-	{ "KITH_SMTP_URL",        &kith_settings.smtp_url },
-	{ "KITH_SMTP_USER",       &kith_settings.smtp_user },
-	{ "KITH_SMTP_PASSWORD",   &kith_settings.smtp_password },
-	{ "KITH_RESEND_API_KEY",  &kith_settings.resend_key },
-	{ "KITH_RESEND_BASE_URL", &kith_settings.resend_base_url },
-	{ "KITH_MAIL_TEMPLATES",  &kith_settings.mail_templates },
-	{ "KITH_MAIL_DEFAULTS",   &kith_settings.mail_defaults },
-	{ "KITH_CA_CERTIFICATES", &kith_settings.ca_certificates },
+	{ "KITH_DATABASE",              &kith_settings.database },
+	{ "KITH_KEYS",                  &kith_settings.keys },
+	{ "KITH_SIGNING_KEY",           &kith_settings.signing_key },
+	{ "KITH_AUTH_SECRET",           &kith_settings.auth_secret },
+	{ "KITH_ISSUER",                &kith_settings.issuer },
+	{ "KITH_SITE_URL",              &kith_settings.site_url },
+	{ "KITH_JWT_AUDIENCE",          &kith_settings.jwt_audience },
+	{ "KITH_MAIL_FROM",             &kith_settings.mail_from },
+	{ "KITH_SMTP_URL",              &kith_settings.smtp_url },
+	{ "KITH_SMTP_USER",             &kith_settings.smtp_user },
+	{ "KITH_SMTP_PASSWORD",         &kith_settings.smtp_password },
+	{ "KITH_RESEND_API_KEY",        &kith_settings.resend_key },
+	{ "KITH_RESEND_BASE_URL",       &kith_settings.resend_base_url },
+	{ "KITH_MAIL_TEMPLATES",        &kith_settings.mail_templates },
+	{ "KITH_MAIL_DEFAULTS",         &kith_settings.mail_defaults },
+	{ "KITH_STRIPE_API_KEY",        &kith_settings.stripe_key },
+	{ "KITH_STRIPE_BASE_URL",       &kith_settings.stripe_base_url },
+	{ "KITH_LEMONSQUEEZY_API_KEY",  &kith_settings.lemonsqueezy_key },
+	{ "KITH_LEMONSQUEEZY_BASE_URL", &kith_settings.lemonsqueezy_base_url },
+	{ "KITH_CA_CERTIFICATES",       &kith_settings.ca_certificates },
 };
 /* clang-format on */
 

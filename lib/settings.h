@@ -14,7 +14,7 @@ struct kith_settings {
 	const char *auth_secret;	/* KITH_AUTH_SECRET: path of a secret that only the auth program knows */
 	const char *issuer;		/* KITH_ISSUER: URL of the auth program, as clients see it: iss of its tokens */
 	const char *site_url;		/* KITH_SITE_URL: the app, where links in mails lead in the end */
-	const char **redirect_urls;	/* KITH_REDIRECT_URLS: where else they may lead, see redirect_url.h; NULL or ends with NULL */
+	const char **redirect_urls;	/* KITH_REDIRECT_URLS: where else they, and payments, may lead, see redirect_url.h; NULL or ends with NULL */
 	bool verify_get;		/* KITH_VERIFY_GET=redirect: opening a link is enough, and no button has to be pressed */
 	bool autoconfirm;		/* KITH_AUTOCONFIRM: an address need not be proved; always so without mail */
 	bool secure_email_change;	/* KITH_SECURE_EMAIL_CHANGE: the old address is asked too */
@@ -37,6 +37,11 @@ struct kith_settings {
 	long resend_rate;		/* KITH_RESEND_RATE: mails a second, of all workers together */
 	const char *mail_templates;	/* KITH_MAIL_TEMPLATES: directory of templates that come before ours */
 	const char *mail_defaults;	/* KITH_MAIL_DEFAULTS: directory of ours */
+	const char *stripe_key;		/* KITH_STRIPE_API_KEY: path of a file that holds it */
+	const char *stripe_base_url;	/* KITH_STRIPE_BASE_URL */
+	const char *lemonsqueezy_key;	/* KITH_LEMONSQUEEZY_API_KEY: path of a file that holds it */
+	const char *lemonsqueezy_base_url;	/* KITH_LEMONSQUEEZY_BASE_URL */
+	long lemonsqueezy_store;	/* KITH_LEMONSQUEEZY_STORE_ID; 0: none */
 	const char *ca_certificates;	/* KITH_CA_CERTIFICATES: file of those whom calls trust; NULL: the system's */
 	bool allow_http_providers;	/* KITH_ALLOW_HTTP_PROVIDERS: calls without TLS beyond loopback */
 	long worker_processes;		/* KITH_WORKER_PROCESSES */

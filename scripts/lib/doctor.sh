@@ -65,7 +65,7 @@ doctor_files() {
 
 	for file in secrets:700 data:700 secrets/signing-key.pem:600 \
 		secrets/service-key:600 secrets/tls-key.pem:600 secrets/auth-secret:600 \
-		auth/signing-key:640 auth/secret:640 worker:750 keys.json:640; do
+		auth/signing-key:640 auth/secret:640 checkout:750 worker:750 keys.json:640; do
 		mode=${file#*:}
 		file=$KITH_HOME/${file%:*}
 		if [[ ! -e $file ]]; then

@@ -87,7 +87,7 @@ make_keys() {
 	)
 	write_keys_json
 	write_auth_files
-	write_worker_files
+	write_secret_files
 }
 
 # What only the auth program reads, and the public keys that nginx serves.
@@ -111,16 +111,30 @@ write_auth_files() {
 	write_file "$auth/signing-key" 640 <"$secrets/signing-key.pem"
 }
 
-# The secrets of the worker: settings that name a file, and what our copy is
-# called.  The instance's user need not be able to read the file itself.
-declare -A worker_secrets=([KITH_SMTP_PASSWORD]=smtp-password [KITH_RESEND_API_KEY]=resend-key)
+# Settings that name a file with a secret, and what our copy is called: the
+# instance's user need not be able to read the file itself.  Each program has
+# those that it reads, by the letter of its settings, in a directory of its own.
+declare -A secret_files=(
+	[KITH_SMTP_PASSWORD]=smtp-password [KITH_RESEND_API_KEY]=resend-key
+	[KITH_STRIPE_API_KEY]=stripe-key [KITH_LEMONSQUEEZY_API_KEY]=lemonsqueezy-key
+)
+declare -A secret_dirs=([c]=checkout [w]=worker)
 
-write_worker_files() {
-	local worker=$KITH_HOME/worker name file
+write_secret_files() {
+	local reader
 
-	install -d -g "$(id -gn "$instance_user")" -m 750 "$worker"
-	for name in "${!worker_secrets[@]}"; do
-		file=$worker/${worker_secrets[$name]}
+	for reader in "${!secret_dirs[@]}"; do
+		write_secrets_for "$reader" "$KITH_HOME/${secret_dirs[$reader]}"
+	done
+}
+
+write_secrets_for() {
+	local dir=$2 name file
+
+	install -d -g "$(id -gn "$instance_user")" -m 750 "$dir"
+	for name in $(setting_names "$1"); do
+		[[ -v secret_files[$name] ]] || continue
+		file=$dir/${secret_files[$name]}
 		if [[ -z ${!name} ]]; then
 			rm -f "$file"
 			continue

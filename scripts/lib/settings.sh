@@ -6,12 +6,12 @@
 # `kith token` agree with the running programs whatever their own environment
 # says.
 
-# name | default | read by: p = programs, a = auth only, w = worker only, m = both, s = scripts | what it does
+# name | default | read by: p = all programs, a = auth, c = checkout, w = worker (each alone, or together), s = scripts | what it does
 settings_table='
 KITH_PORT|8000|s|port of plain http on loopback
 KITH_HTTPS_PORT||s|port of https on loopback; the next one after KITH_PORT
-KITH_SITE_URL|http://localhost:3000|a|address of the app, where links in mail lead
-KITH_REDIRECT_URLS||a|where else links may lead, with commas between: myapp://callback, https://*.example.org/**
+KITH_SITE_URL|http://localhost:3000|ac|address of the app, where links in mail lead
+KITH_REDIRECT_URLS||ac|where else links and payments may lead, with commas between: myapp://callback, https://*.example.org/**
 KITH_AUTOCONFIRM|0|a|1: whoever signs up need not prove their address by mail; always so when no mail is configured
 KITH_SECURE_EMAIL_CHANGE|1|a|0: of a change of address only the new one has to be proved
 KITH_REAUTHENTICATE|0|a|1: a new password wants a code by mail, a day after signing in
@@ -24,16 +24,21 @@ KITH_AUTH_IP_LIMITS|1|a|0: no limits per IP address on signing up and in, for us
 KITH_JWT_EXPIRY|3600|a|seconds that an access token lives, 300 to 86400
 KITH_PASSWORD_MIN_LENGTH|6|a|fewest characters of a new password
 KITH_PASSWORD_HASH|bcrypt|a|how new passwords are hashed: bcrypt, which Supabase understands, or yescrypt
-KITH_MAIL_FROM||m|whom mails come from: Name <address>, or an address
-KITH_SMTP_URL||m|mail server: smtps://host, or smtp://host:587; other than on this machine it must know STARTTLS
+KITH_MAIL_FROM||aw|whom mails come from: Name <address>, or an address
+KITH_SMTP_URL||aw|mail server: smtps://host, or smtp://host:587; other than on this machine it must know STARTTLS
 KITH_SMTP_USER||w|user name for the mail server
 KITH_SMTP_PASSWORD||w|file that holds the password for the mail server, which others may not read
-KITH_RESEND_API_KEY||m|file that holds a key of Resend, to send mails by its API; others may not read it
+KITH_RESEND_API_KEY||aw|file that holds a key of Resend, to send mails by its API; others may not read it
 KITH_RESEND_BASE_URL|https://api.resend.com|w|where that API is
 KITH_RESEND_RATE|2|w|mails a second that Resend takes from you
 KITH_MAIL_TEMPLATES||w|directory of your own templates of mails, NAME.txt and NAME.html; those of Kith are the example
-KITH_CA_CERTIFICATES||w|file of the certificates that calls to others trust; empty: those of the system
-KITH_ALLOW_HTTP_PROVIDERS|0|w|1: calls to others than this machine may go without TLS
+KITH_STRIPE_API_KEY||cw|file that holds a key of Stripe (Checkout, Portal and Subscriptions are enough); others may not read it
+KITH_STRIPE_BASE_URL|https://api.stripe.com|cw|where that API is
+KITH_LEMONSQUEEZY_API_KEY||cw|file that holds a key of Lemon Squeezy; others may not read it
+KITH_LEMONSQUEEZY_BASE_URL|https://api.lemonsqueezy.com|cw|where that API is
+KITH_LEMONSQUEEZY_STORE_ID||cw|number of your store there
+KITH_CA_CERTIFICATES||cw|file of the certificates that calls to others trust; empty: those of the system
+KITH_ALLOW_HTTP_PROVIDERS|0|cw|1: calls to others than this machine may go without TLS
 KITH_WORKER_PROCESSES|1|w|processes that send what waits
 KITH_JWT_SECRET||s|shared secret of at least 32 bytes: tokens are signed with HS256
 KITH_PROCESSES||p|processes of each program; empty: what its declaration says
@@ -65,12 +70,12 @@ say() {
 	printf 'kith: %s\n' "$*" >&2
 }
 
-# Prints the names of all settings, or of those that the programs read (p).
+# Prints the names of all settings, or of those with this reader (p).
 setting_names() {
-	local name default reader text
+	local name default readers text
 
-	while IFS='|' read -r name default reader text; do
-		[[ -z $name || ${1-$reader} != "$reader" ]] || echo "$name"
+	while IFS='|' read -r name default readers text; do
+		[[ -z $name || $readers != *"${1-}"* ]] || echo "$name"
 	done <<<"$settings_table"
 }
 

@@ -55,7 +55,7 @@ executables() {
 }
 
 start_programs() {
-	local executable name environment=() auth=() worker=() own listen
+	local executable name environment=() own listen
 	local KITH_DATABASE=${KITH_DATABASE:-host=$run_dir port=5432 dbname=kith}
 	local KITH_KEYS=${KITH_KEYS:-$KITH_HOME/keys.json}
 
@@ -63,17 +63,6 @@ start_programs() {
 	environment=(PATH=/usr/bin:/bin GNUTLS_NO_IMPLICIT_INIT=1)
 	for name in $(setting_names p) "${!KITH_TEST_@}"; do
 		environment+=("$name=${!name}")
-	done
-	auth=("KITH_SIGNING_KEY=$KITH_HOME/auth/signing-key" "KITH_AUTH_SECRET=$KITH_HOME/auth/secret" "KITH_ISSUER=$url/auth/v1")
-	for name in $(setting_names a) $(setting_names m); do
-		auth+=("$name=${!name}")
-	done
-	worker=("KITH_MAIL_DEFAULTS=$app/share/kith/mail")
-	for name in $(setting_names w) $(setting_names m); do
-		worker+=("$name=${!name}")
-	done
-	for name in "${!worker_secrets[@]}"; do
-		[[ -z ${!name} ]] || worker+=("$name=$KITH_HOME/worker/${worker_secrets[$name]}")
 	done
 	# Coverage is written where the programs may write.
 	[[ $KITH_VARIANT != cov ]] || environment+=("GCOV_PREFIX=$KITH_HOME/tmp/coverage")
@@ -84,11 +73,32 @@ start_programs() {
 		own=()
 		listen=(--listen "$run_dir")
 		case $executable in
-		kith-auth) own=("${auth[@]}") ;;
-		kith-worker) own=("${worker[@]}") listen=() ;;
+		kith-auth)
+			add_settings a
+			own+=("KITH_SIGNING_KEY=$KITH_HOME/auth/signing-key" "KITH_AUTH_SECRET=$KITH_HOME/auth/secret" "KITH_ISSUER=$url/auth/v1")
+			;;
+		kith-checkout) add_settings c ;;
+		kith-worker)
+			add_settings w
+			own+=("KITH_MAIL_DEFAULTS=$app/share/kith/mail")
+			listen=()
+			;;
 		esac
 		alive "$executable" || launch "$executable" "${as[@]}" env -i "${environment[@]}" "${own[@]}" \
 			"$app/libexec/kith/$executable" "${listen[@]}"
+	done
+}
+
+# Adds to own what a program reads beside the settings of all; of a secret its copy.
+add_settings() {
+	local name value
+
+	for name in $(setting_names "$1"); do
+		value=${!name}
+		if [[ -n $value && -v secret_files[$name] && -v secret_dirs[$1] ]]; then
+			value=$KITH_HOME/${secret_dirs[$1]}/${secret_files[$name]}
+		fi
+		own+=("$name=$value")
 	done
 }
 
