@@ -116,6 +116,8 @@ attempt(struct kith_pipeline *run, const struct kith_transaction *t, struct kith
 	for (int i = 0; i < nsql; i++)
 		if (kith_pipeline_send(run, role, sql[i], &statements[i]))
 			return -1;
+	if (t->rehearsal && kith_pipeline_rollback(run))
+		return -1;
 	if (run->hold ? kith_pipeline_flush(run) : kith_pipeline_sync(run))
 		return -1;
 
@@ -195,7 +197,7 @@ kith_db_run(struct kith_request *req, const struct kith_transaction *t, struct k
 		kith_hint(req, &refusal);
 	if (!rc && t->read_only)
 		return check_size(req, results, nsql);
-	if (!rc) {
+	if (!rc && !t->rehearsal) {
 		req->committed = true;
 		KITH_TEST_POINT("after-commit");
 	}

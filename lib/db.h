@@ -20,6 +20,8 @@ struct kith_transaction {
 	const char *timezone;		/* Prefer: timezone=; NULL for the server's */
 	const struct kith_hook *hook;	/* runs before the statements, at one round trip more; NULL for none */
 	struct kith_hook_call *call;	/* what the hook is given */
+	bool rehearsal;		/* nothing of it stays: what counts is whether it would be refused */
+	const char *const *settings;	/* more of them, names and values by turns; ends with NULL; NULL for none */
 };
 
 /*

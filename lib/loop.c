@@ -61,24 +61,20 @@ exhausted(void *unused)
 	exit(EX_OSERR);
 }
 
-/*
- * Reads the body of length bytes to its end.  False when it is not whole: the
- * client left, or nginx did; half a body must never be taken for one.
- */
-static bool
-read_body(long length)
+/* The next n bytes of the body, or fewer when the peer has left. */
+static size_t
+receive(void *p, size_t n)
 {
-	struct kith_buf body;
-	int got;
+	int got = FCGX_GetStr(p, (int)n, fcgi.in);
 
-	kith_buf_init(&body, request.arena, (size_t)length);
-	got = length ? FCGX_GetStr(body.s, (int)length, fcgi.in) : 0;
-	if (got != length || FCGX_GetChar(fcgi.in) != EOF || FCGX_GetError(fcgi.in))
-		return false;
-	body.s[length] = '\0';
-	request.body = body.s;
-	request.body_len = (size_t)length;
-	return true;
+	return got > 0 ? (size_t)got : 0;
+}
+
+/* True when the body was read and nothing follows it. */
+static bool
+at_end(void)
+{
+	return !request.unread && FCGX_GetChar(fcgi.in) == EOF && !FCGX_GetError(fcgi.in);
 }
 
 static bool
@@ -100,23 +96,42 @@ dispatch(const struct kith_resource *resource)
 		kith_fail(&request, 404, "PGRST125", "Invalid path specified in request URL");
 }
 
+/* Whether the handler takes the body itself. */
+static bool
+streams(const struct kith_resource *resource)
+{
+	return resource->streams && request.method != KITH_OPTIONS && kith_route_mounted(resource, request.path);
+}
+
+/* Nobody is answered whose body is not whole: nginx has given up, or is none. */
+static bool
+drop(void)
+{
+	kith_log(KITH_LOG_INFO, "request %s dropped: its body is not whole", request.id);
+	return false;
+}
+
 /* True when the peer has sent all it had to, so that closing at once loses nothing. */
 static bool
 answer(const struct kith_resource *resource, long length)
 {
 	bool whole = false;
 
-	if (length > kith_settings.body_limit) {
-		kith_fail(&request, 413, "KITH413", "the request body is too large");
-		kith_fail_details(&request, "%ld bytes were sent, %ld are allowed.", length, kith_settings.body_limit);
-		kith_fail_hint(&request, "Send fewer rows at a time.");
-	} else if (length >= 0 && read_body(length)) {
+	if (length < 0)
+		return drop();
+	request.unread = (size_t)length;
+	request.receive = receive;
+	if (streams(resource)) {
+		dispatch(resource);
+		whole = at_end();
+	} else if (!kith_request_read_all(&request)) {
+		if (!at_end())
+			return drop();
 		whole = true;
 		KITH_TEST_POINT("body");
 		dispatch(resource);
-	} else {
-		kith_log(KITH_LOG_INFO, "request %s dropped: its body is not whole", request.id);
-		return false;
+	} else if (request.error.status == 499) {
+		return drop();
 	}
 	kith_reply_send(&request, fcgi.requestId);
 	answered = true;

@@ -117,6 +117,12 @@ kith_preamble(struct kith_request *req, const struct kith_transaction *t)
 		kith_sql_text(q, ", set_config('timezone', ");
 		set(q, t->timezone);
 	}
+	for (const char *const *s = t->settings; s && *s; s += 2) {
+		kith_sql_text(q, ", set_config(");
+		kith_sql_param(q, s[0]);
+		kith_sql_text(q, ", ");
+		set(q, s[1]);
+	}
 	kith_sql_text(q, ", set_config('transaction_read_only', ");
 	set(q, t->read_only ? "on" : "off");
 	return q;

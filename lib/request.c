@@ -154,6 +154,39 @@ kith_request_init(struct kith_request *req, struct kith_arena *arena, char **par
 	return length;
 }
 
+ssize_t
+kith_request_read(struct kith_request *req, void *p, size_t n)
+{
+	size_t wanted = n < req->unread ? n : req->unread;
+
+	if (!wanted)
+		return 0;
+	if (req->receive(p, wanted) != wanted)
+		return kith_fail(req, 499, "KITH01", "client closed the request");
+	req->unread -= wanted;
+	return (ssize_t)wanted;
+}
+
+int
+kith_request_read_all(struct kith_request *req)
+{
+	size_t length = req->unread;
+	struct kith_buf body;
+
+	if (length > (size_t)kith_settings.body_limit) {
+		kith_fail(req, 413, "KITH413", "the request body is too large");
+		kith_fail_details(req, "%zu bytes were sent, %ld are allowed.", length, kith_settings.body_limit);
+		return kith_fail_hint(req, "Send fewer rows at a time.");
+	}
+	kith_buf_init(&body, req->arena, length);
+	if (kith_request_read(req, body.s, length) < 0)
+		return -1;
+	body.s[length] = '\0';
+	req->body = body.s;
+	req->body_len = length;
+	return 0;
+}
+
 const char *
 kith_request_header(const struct kith_request *req, const char *name)
 {

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "buf.h"
 #include "error.h"
@@ -57,6 +58,8 @@ struct kith_request {
 
 	const char *body;		/* whole body, NUL-terminated behind body_len; "" when there is none */
 	size_t body_len;
+	size_t unread;			/* bytes of the body to come, for a handler that reads them itself */
+	size_t (*receive)(void *p, size_t n);	/* the next n of them; fewer when the peer has left */
 
 	const struct kith_identity *identity;	/* who is calling; set by kith_auth_identify */
 	struct kith_reply reply;
@@ -86,6 +89,19 @@ struct kith_request {
  * CONTENT_LENGTH is no number.
  */
 long kith_request_init(struct kith_request *req, struct kith_arena *arena, char **params);
+
+/*
+ * Reads the next bytes of the body, n at most, for a handler that takes it in
+ * pieces (struct kith_resource, streams).  0 behind the last one; -1 with 499
+ * when the body ends too early: half a body must never be taken for one.
+ */
+ssize_t kith_request_read(struct kith_request *req, void *p, size_t n);
+
+/*
+ * Reads what is left of it to req->body, as other handlers find it.  -1 with
+ * 413 when it is larger than KITH_BODY_LIMIT, or 499.
+ */
+int kith_request_read_all(struct kith_request *req);
 
 /* First value of a header (name in lower case), or NULL. */
 const char *kith_request_header(const struct kith_request *req, const char *name);

@@ -31,6 +31,7 @@ struct kith_resource {
 	const char *mount;			/* where its routes start: "/auth/v1", which is its own, or KITH_FUNCTIONS */
 	bool beside;				/* shares the mount of another: nginx's NAME-map.conf says what it gets */
 	const struct kith_route *routes;	/* the first that fits counts; ends with a null path */
+	bool streams;				/* the handlers of its routes read the body: kith_request_read() */
 	const char *login;			/* of kith_db_call(); NULL when it makes none */
 	int (*init)(void);			/* at start, in the parent; -1 after a line on stderr; NULL: nothing to do */
 	void (*write_error)(struct kith_request *req);	/* see struct kith_request; NULL: as PostgREST does */
