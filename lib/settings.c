@@ -31,6 +31,9 @@ struct kith_settings kith_settings = {
 	.resend_rate = 2,
 	.stripe_base_url = "https://api.stripe.com",
 	.lemonsqueezy_base_url = "https://api.lemonsqueezy.com",
+	.ffmpeg = "/usr/bin/ffmpeg",
+	.file_grace = 60,
+	.orphan_age = 3600,
 	.worker_processes = 1,
 	.idle_stop = 300,
 	.log_level = KITH_LOG_INFO,
@@ -56,6 +59,8 @@ static const struct {
 	{ "KITH_IDLE_STOP",              &kith_settings.idle_stop,              0, 86400 },
 	{ "KITH_RESEND_RATE",            &kith_settings.resend_rate,            1, 1000 },
 	{ "KITH_LEMONSQUEEZY_STORE_ID",  &kith_settings.lemonsqueezy_store,     1, LONG_MAX },
+	{ "KITH_FILE_GRACE",             &kith_settings.file_grace,             1, 31536000 },
+	{ "KITH_ORPHAN_AGE",             &kith_settings.orphan_age,             1, 31536000 },
 	{ "KITH_WORKER_PROCESSES",       &kith_settings.worker_processes,       1, KITH_SUPERVISOR_MAX },
 	{ "KITH_PROCESSES",              &kith_settings.processes,              1, KITH_SUPERVISOR_MAX },
 };
@@ -100,6 +105,7 @@ static const struct {
 	{ "KITH_LEMONSQUEEZY_API_KEY",  &kith_settings.lemonsqueezy_key },
 	{ "KITH_LEMONSQUEEZY_BASE_URL", &kith_settings.lemonsqueezy_base_url },
 	{ "KITH_CA_CERTIFICATES",       &kith_settings.ca_certificates },
+	{ "KITH_FFMPEG",                &kith_settings.ffmpeg },
 };
 /* clang-format on */
 

@@ -44,6 +44,9 @@ struct kith_settings {
 	long lemonsqueezy_store;	/* KITH_LEMONSQUEEZY_STORE_ID; 0: none */
 	const char *ca_certificates;	/* KITH_CA_CERTIFICATES: file of those whom calls trust; NULL: the system's */
 	bool allow_http_providers;	/* KITH_ALLOW_HTTP_PROVIDERS: calls without TLS beyond loopback */
+	const char *ffmpeg;		/* KITH_FFMPEG: path of the program that decodes recordings */
+	long file_grace;		/* KITH_FILE_GRACE: seconds that a released file stays */
+	long orphan_age;		/* KITH_ORPHAN_AGE: seconds that a file without a row stays */
 	long worker_processes;		/* KITH_WORKER_PROCESSES */
 	const char **schemas;		/* KITH_SCHEMAS: exposed ones, the first is the default; ends with NULL */
 	long max_rows;			/* KITH_MAX_ROWS: cap on rows of one read; 0 for none */

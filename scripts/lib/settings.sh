@@ -39,6 +39,9 @@ KITH_LEMONSQUEEZY_BASE_URL|https://api.lemonsqueezy.com|cw|where that API is
 KITH_LEMONSQUEEZY_STORE_ID||cw|number of your store there
 KITH_CA_CERTIFICATES||cw|file of the certificates that calls to others trust; empty: those of the system
 KITH_ALLOW_HTTP_PROVIDERS|0|cw|1: calls to others than this machine may go without TLS
+KITH_FFMPEG|/usr/bin/ffmpeg|w|program that listens to recordings: how long they are, and whether they should be made again
+KITH_FILE_GRACE|60|w|seconds that a file that was replaced or deleted stays, for those who still read it
+KITH_ORPHAN_AGE|3600|w|seconds after which a file that no row names, as a crash leaves it, is removed
 KITH_WORKER_PROCESSES|1|w|processes that send what waits
 KITH_JWT_SECRET||s|shared secret of at least 32 bytes: tokens are signed with HS256
 KITH_PROCESSES||p|processes of each program; empty: what its declaration says
@@ -117,6 +120,8 @@ check_settings() {
 	check_number KITH_BODY_LIMIT 1 104857600
 	check_number KITH_WORKER_PROCESSES 1 64
 	check_number KITH_RESEND_RATE 1 1000
+	check_number KITH_FILE_GRACE 1 31536000
+	check_number KITH_ORPHAN_AGE 1 31536000
 	[[ -z $KITH_SMTP_URL$KITH_RESEND_API_KEY || -n $KITH_MAIL_FROM ]] ||
 		fail 'KITH_MAIL_FROM must say whom mails come from'
 	[[ $KITH_VARIANT =~ ^(plain|san|cov)$ ]] ||
