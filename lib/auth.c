@@ -172,7 +172,7 @@ warn_browser(const struct kith_request *req)
 }
 
 static int
-identify_by(struct kith_request *req, const struct kith_keys *keys)
+identify_by(struct kith_request *req, const struct kith_keys *keys, bool keyless)
 {
 	const char *apikey = kith_request_header(req, "apikey");
 	const char *authorization = kith_request_header(req, "authorization");
@@ -183,7 +183,7 @@ identify_by(struct kith_request *req, const struct kith_keys *keys)
 		return refuse_api_key(req, "more than one apikey");
 	if (kith_request_header_count(req, "authorization") > 1)
 		return refuse(req, "PGRST301", "JWT could not be verified", "more than one Authorization");
-	if (!apikey && !kith_settings.anon_without_key)
+	if (!apikey && !keyless)
 		return refuse_keyless(req);
 	if (apikey && check_api_key(req, keys, apikey))
 		return -1;
@@ -202,8 +202,8 @@ identify_by(struct kith_request *req, const struct kith_keys *keys)
 	return check_bearer(req, keys, token);
 }
 
-int
-kith_auth_identify(struct kith_request *req)
+static int
+identify_caller(struct kith_request *req, bool keyless)
 {
 	static unsigned generation;
 	const struct kith_keys *keys = kith_keys_current();
@@ -215,8 +215,20 @@ kith_auth_identify(struct kith_request *req)
 		kith_token_cache_clear();
 		generation = keys->generation;
 	}
-	if (identify_by(req, keys))
+	if (identify_by(req, keys, keyless))
 		return -1;
 	warn_browser(req);
 	return 0;
+}
+
+int
+kith_auth_identify(struct kith_request *req)
+{
+	return identify_caller(req, kith_settings.anon_without_key);
+}
+
+int
+kith_auth_identify_bearer(struct kith_request *req)
+{
+	return identify_caller(req, true);
 }

@@ -43,4 +43,7 @@ int kith_auth_init(void);
  */
 int kith_auth_identify(struct kith_request *req);
 
+/* The same where Authorization alone will do, as it does for files: without either it is anon. */
+int kith_auth_identify_bearer(struct kith_request *req);
+
 #endif

@@ -34,6 +34,8 @@ struct kith_settings kith_settings = {
 	.ffmpeg = "/usr/bin/ffmpeg",
 	.file_grace = 60,
 	.orphan_age = 3600,
+	.file_limit = 52428800,
+	.signed_upload_expiry = 7200,
 	.worker_processes = 1,
 	.idle_stop = 300,
 	.log_level = KITH_LOG_INFO,
@@ -61,6 +63,8 @@ static const struct {
 	{ "KITH_LEMONSQUEEZY_STORE_ID",  &kith_settings.lemonsqueezy_store,     1, LONG_MAX },
 	{ "KITH_FILE_GRACE",             &kith_settings.file_grace,             1, 31536000 },
 	{ "KITH_ORPHAN_AGE",             &kith_settings.orphan_age,             1, 31536000 },
+	{ "KITH_FILE_LIMIT",             &kith_settings.file_limit,             1, 1L << 40 },
+	{ "KITH_SIGNED_UPLOAD_EXPIRY",   &kith_settings.signed_upload_expiry,   1, 604800 },
 	{ "KITH_WORKER_PROCESSES",       &kith_settings.worker_processes,       1, KITH_SUPERVISOR_MAX },
 	{ "KITH_PROCESSES",              &kith_settings.processes,              1, KITH_SUPERVISOR_MAX },
 };
@@ -104,6 +108,7 @@ static const struct {
 	{ "KITH_STRIPE_BASE_URL",       &kith_settings.stripe_base_url },
 	{ "KITH_LEMONSQUEEZY_API_KEY",  &kith_settings.lemonsqueezy_key },
 	{ "KITH_LEMONSQUEEZY_BASE_URL", &kith_settings.lemonsqueezy_base_url },
+	{ "KITH_STORAGE",               &kith_settings.storage },
 	{ "KITH_CA_CERTIFICATES",       &kith_settings.ca_certificates },
 	{ "KITH_FFMPEG",                &kith_settings.ffmpeg },
 };

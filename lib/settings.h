@@ -47,6 +47,9 @@ struct kith_settings {
 	const char *ffmpeg;		/* KITH_FFMPEG: path of the program that decodes recordings */
 	long file_grace;		/* KITH_FILE_GRACE: seconds that a released file stays */
 	long orphan_age;		/* KITH_ORPHAN_AGE: seconds that a file without a row stays */
+	const char *storage;		/* KITH_STORAGE: directory of the files: see store.h */
+	long file_limit;		/* KITH_FILE_LIMIT: bytes of a file */
+	long signed_upload_expiry;	/* KITH_SIGNED_UPLOAD_EXPIRY: seconds that a signed URL takes an upload */
 	long worker_processes;		/* KITH_WORKER_PROCESSES */
 	const char **schemas;		/* KITH_SCHEMAS: exposed ones, the first is the default; ends with NULL */
 	long max_rows;			/* KITH_MAX_ROWS: cap on rows of one read; 0 for none */

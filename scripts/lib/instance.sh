@@ -63,6 +63,7 @@ make_home() {
 	install -d -m 755 "$KITH_HOME/pids"
 	install -d -m 700 "$KITH_HOME/secrets"
 	install -d -o "$instance_user" -g "$group" -m 700 "$KITH_HOME/tmp"
+	make_storage "$(storage_dir)" "$group"
 	mkdir -p "${run_dir%/*}"
 	# In /tmp anybody may have been there before us.
 	[[ ! -L $run_dir ]] && install -d -o "$instance_user" -g "$group" -m 750 "$run_dir" ||
@@ -71,6 +72,12 @@ make_home() {
 	[[ -e $KITH_HOME/postgresql.conf ]] ||
 		echo '# Your own settings of PostgreSQL; they win over those of kith up.' \
 			>"$KITH_HOME/postgresql.conf"
+}
+
+# The directories of lib/store.h.
+make_storage() {
+	mkdir -p "$1" && reachable "$1/objects" || fail "user $instance_user cannot reach $1: set KITH_STORAGE"
+	install -d -o "$instance_user" -g "$2" -m 750 "$1" "$1/objects" "$1/tmp"
 }
 
 # Can the instance's user pass through the directories above this path?

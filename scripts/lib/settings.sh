@@ -6,7 +6,7 @@
 # `kith token` agree with the running programs whatever their own environment
 # says.
 
-# name | default | read by: p = all programs, a = auth, c = checkout, w = worker (each alone, or together), s = scripts | what it does
+# name | default | read by: p = all programs, a = auth, c = checkout, f = storage, w = worker (each alone, or together), s = scripts | what it does
 settings_table='
 KITH_PORT|8000|s|port of plain http on loopback
 KITH_HTTPS_PORT||s|port of https on loopback; the next one after KITH_PORT
@@ -39,6 +39,9 @@ KITH_LEMONSQUEEZY_BASE_URL|https://api.lemonsqueezy.com|cw|where that API is
 KITH_LEMONSQUEEZY_STORE_ID||cw|number of your store there
 KITH_CA_CERTIFICATES||cw|file of the certificates that calls to others trust; empty: those of the system
 KITH_ALLOW_HTTP_PROVIDERS|0|cw|1: calls to others than this machine may go without TLS
+KITH_STORAGE||s|directory of the files that are stored; storage in KITH_HOME
+KITH_FILE_LIMIT|52428800|f|most bytes of one file; a bucket may have less
+KITH_SIGNED_UPLOAD_EXPIRY|7200|f|seconds that a signed URL takes an upload
 KITH_FFMPEG|/usr/bin/ffmpeg|w|program that listens to recordings: how long they are, and whether they should be made again
 KITH_FILE_GRACE|60|w|seconds that a file that was replaced or deleted stays, for those who still read it
 KITH_ORPHAN_AGE|3600|w|seconds after which a file that no row names, as a crash leaves it, is removed
@@ -119,6 +122,10 @@ check_settings() {
 	check_number KITH_IDLE_STOP 0 86400
 	check_number KITH_BODY_LIMIT 1 104857600
 	check_number KITH_WORKER_PROCESSES 1 64
+	[[ $KITH_FILE_LIMIT =~ ^[1-9][0-9]{0,11}$ ]] ||
+		fail "KITH_FILE_LIMIT must be a number of bytes, not \"$KITH_FILE_LIMIT\""
+	[[ -z $KITH_STORAGE || $KITH_STORAGE =~ ^/[][A-Za-z0-9._/+@,:~-]+$ ]] ||
+		fail "KITH_STORAGE must be an absolute path without spaces or quotes, not \"$KITH_STORAGE\""
 	check_number KITH_RESEND_RATE 1 1000
 	check_number KITH_FILE_GRACE 1 31536000
 	check_number KITH_ORPHAN_AGE 1 31536000
@@ -159,6 +166,11 @@ load_settings() {
 	check_settings
 	url=http://127.0.0.1:$KITH_PORT
 	https_url=https://127.0.0.1:$KITH_HTTPS_PORT
+}
+
+# Where the files of storage are.  KITH_HOME may move while an instance is made.
+storage_dir() {
+	echo "${KITH_STORAGE:-$KITH_HOME/storage}"
 }
 
 # The settings as lines of a file.

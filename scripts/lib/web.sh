@@ -21,6 +21,8 @@ write_nginx_conf() {
 		text=${text//@LISTEN@/"${listen%$'\n'}"}
 		text=${text//@LISTEN_DEFAULT@/"${default%$'\n'}"}
 		text=${text//@BODY_LIMIT@/"$KITH_BODY_LIMIT"}
+		text=${text//@STORAGE@/"$(storage_dir)"}
+		text=${text//@UPLOAD_LIMIT@/"$((KITH_FILE_LIMIT + 2097152))"}
 		printf '%s\n' "$text" >"$to/${file##*/}"
 	done
 	for program in $(programs); do
@@ -78,9 +80,13 @@ start_programs() {
 			own+=("KITH_SIGNING_KEY=$KITH_HOME/auth/signing-key" "KITH_AUTH_SECRET=$KITH_HOME/auth/secret" "KITH_ISSUER=$url/auth/v1")
 			;;
 		kith-checkout) add_settings c ;;
+		kith-storage)
+			add_settings f
+			own+=("KITH_STORAGE=$(storage_dir)")
+			;;
 		kith-worker)
 			add_settings w
-			own+=("KITH_MAIL_DEFAULTS=$app/share/kith/mail")
+			own+=("KITH_MAIL_DEFAULTS=$app/share/kith/mail" "KITH_STORAGE=$(storage_dir)")
 			listen=()
 			;;
 		esac
