@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -134,10 +135,9 @@ kith_store_begin(struct kith_arena *a)
 }
 
 struct kith_store_file *
-kith_store_resume(struct kith_arena *a, const char *version, int64_t size)
+kith_store_resume(struct kith_arena *a, const char *version)
 {
 	struct kith_store_file *f = kith_new(a, struct kith_store_file);
-	struct stat st;
 
 	if (!kith_store_is_version(version)) {
 		errno = EINVAL;
@@ -145,14 +145,23 @@ kith_store_resume(struct kith_arena *a, const char *version, int64_t size)
 	}
 	memcpy(f->version, version, sizeof(f->version));
 	f->state = KITH_STORE_KEPT;
-	f->size = size;
-	if (!open_file(a, f, 0) || fstat(f->fd, &st))
-		return NULL;
+	/* The lock ends with the descriptor, however the process ends. */
+	return open_file(a, f, 0) && !flock(f->fd, LOCK_EX | LOCK_NB) ? f : NULL;
+}
+
+int
+kith_store_cut(struct kith_store_file *f, int64_t size)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st))
+		return -1;
 	if (st.st_size < size) {
 		errno = EIO;
-		return NULL;
+		return -1;
 	}
-	return st.st_size > size && ftruncate(f->fd, size) ? NULL : f;
+	f->size = size;
+	return st.st_size > size ? ftruncate(f->fd, size) : 0;
 }
 
 int
@@ -269,6 +278,18 @@ sync_directories(const char *version, int made)
 }
 
 /*
+ * A new file moves.  One that was kept gets a second name: a try that failed
+ * behind this may have left it there already.
+ */
+static int
+give_name(const struct kith_store_file *f, const char *from, const char *to)
+{
+	if (f->state == KITH_STORE_NEW)
+		return rename(from, to);
+	return link(from, to) && errno != EEXIST ? -1 : 0;
+}
+
+/*
  * Under its final name before it is synchronised: then one commit of the
  * filesystem's journal makes all of it durable, and the rest finds nothing to
  * do.  Nobody knows the name yet.
@@ -283,7 +304,7 @@ kith_store_commit(struct kith_store_file *f)
 		return -1;
 	finish_digest(f);
 	if (tmp_path(from, f->version) || object_path(to, f->version, 3) || make_directories(f->version, &made) ||
-	    rename(from, to))
+	    give_name(f, from, to))
 		return -1;
 	if (!fsync(f->fd) && !sync_directories(f->version, made)) {
 		f->state = KITH_STORE_COMMITTED;

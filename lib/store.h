@@ -44,10 +44,18 @@ struct kith_store_file {
 struct kith_store_file *kith_store_begin(struct kith_arena *a);
 
 /*
- * One that was kept, to be written on behind the first size bytes, which must
- * be there: what a crash has left behind them is cut off.  It stays kept.
+ * One that was kept, for nobody else until the arena ends: EWOULDBLOCK while
+ * another request has it.  It stays kept, also when it is committed: then
+ * kith_store_remove_kept() takes the name under tmp/ away, after the row is
+ * written, so that a crash in between loses nothing.
  */
-struct kith_store_file *kith_store_resume(struct kith_arena *a, const char *version, int64_t size);
+struct kith_store_file *kith_store_resume(struct kith_arena *a, const char *version);
+
+/*
+ * To be called before one that was resumed is written to.  Its first size bytes
+ * count, which must be there (EIO); what a crash has left behind them is cut off.
+ */
+int kith_store_cut(struct kith_store_file *f, int64_t size);
 
 /* Appends all of (p, n). */
 int kith_store_write(struct kith_store_file *f, const void *p, size_t n);
