@@ -107,6 +107,9 @@ select set_eq($$ select signature from test.functions where prosecdef $$, array[
     'agent_act(uuid,text,text,uuid,jsonb)', 'revert_agent_action(uuid)'
 ] || array[
     'save_memory(json,jsonb)'
+] || array[
+    'kith.apply_elevenlabs(text,text,text,text,bytea,jsonb)', 'kith.apply_resend(text,text,text,text,bytea,jsonb)',
+    'kith.apply_telegram(text,text,text,text,bytea,jsonb)', 'kith.refused_address(text,boolean)', 'kith.sweep_webhook_events(integer)'
 ], 'only these functions run with the owner''s rights');
 select is_empty($$ select signature from test.functions where not (prosecdef and nspname = 'public')
     and prosecdef and (has_function_privilege('anon', oid, 'EXECUTE') or has_function_privilege('authenticated', oid, 'EXECUTE')) $$,
