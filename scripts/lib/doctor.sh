@@ -2,17 +2,25 @@
 
 help[doctor]='say what is missing or unsafe, and what to do
 
-usage: kith doctor
+usage: kith doctor [--files]
 
 Looks at packages, versions, files, keys, disk, and, when it runs, at the
 database, at jobs that failed, and whether the mail server answers.
+
+--files compares the rows of storage with the files on the disk instead, both
+ways: rows whose file is missing or has another size, files that no row names.
 
 Exit status: 0 nothing to do, 1 something is wrong.'
 
 kith_doctor() {
 	local problems=0
 
+	[[ $# -eq 0 || $* == --files ]] || fail "unknown argument \"$*\"; see kith doctor --help"
 	load_settings in-force
+	if [[ $# -gt 0 ]]; then
+		doctor_stored_files
+		return
+	fi
 	doctor_machine
 	if [[ -e $KITH_HOME/secrets ]]; then
 		doctor_files
@@ -42,6 +50,7 @@ doctor_machine() {
 	[[ -z $missing ]] || wrong "packages are missing: apt-get install $missing"
 	missing=$(missing_packages test)
 	[[ -z $missing ]] || note "for kith test also: apt-get install $missing"
+	[[ -x $KITH_FFMPEG ]] || note 'nobody listens to recordings, how long and how good they are: apt-get install ffmpeg'
 	backlog=$(</proc/sys/net/core/somaxconn)
 	((backlog >= 1024)) ||
 		wrong "the queue of a socket is cut to $backlog: sysctl -w net.core.somaxconn=1024"

@@ -2,12 +2,13 @@
 
 may_install=yes
 
-# What for: run = build and run an instance, test = the tests on top.
+# What for: run = build and run an instance, test = the tests on top.  ffmpeg is
+# among these: an instance without recordings can do without.
 declare -A packages=(
 	[run]='gcc libc6-dev make pkg-config libfcgi-dev libpq-dev libyajl-dev
 		libjwt-dev libssl-dev libcurl4-openssl-dev postgresql nginx
 		openssl curl'
-	[test]='perl libcmocka-dev pgtap libtap-parser-sourcehandler-pgtap-perl'
+	[test]='perl libcmocka-dev pgtap libtap-parser-sourcehandler-pgtap-perl ffmpeg'
 	[bench]='wrk'
 	[fuzz]='clang'
 )
