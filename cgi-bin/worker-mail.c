@@ -288,11 +288,15 @@ worker_do_mail(struct kith_arena *a, const struct worker_job *job, struct worker
 	result->error = made ? read_kept(made, &mail) : make(a, job, &mail);
 	if (result->error)
 		return;
-	ours = worker_db_run(a, "select kith.keep_job($1, $2, $3, $4)",
-	    WORKER_PARAMS(job->id, job->attempt_text, kept(a, job, &mail), WORKER_LEASE));
+	ours = worker_db_run(a, "select kith.keep_job($1, $2, $3, $4), kith.refused_address($5, true)",
+	    WORKER_PARAMS(job->id, job->attempt_text, kept(a, job, &mail), WORKER_LEASE, mail.to));
 	if (!ours || PQgetisnull(ours, 0, 0)) {
 		result->outcome = KITH_UNREACHED;
 		result->error = ours ? "the job is no longer ours" : "the database is away";
+		return;
+	}
+	if (!PQgetisnull(ours, 0, 1)) {
+		result->error = PQgetvalue(ours, 0, 1);
 		return;
 	}
 	worker_mail_send(a, &mail, NULL, job->attempt, result, &id);

@@ -106,6 +106,10 @@ work_on(struct kith_arena *a, const PGresult *claimed)
 		finish(a, &m, "failed", "the user has no address", NULL, NULL);
 		return;
 	}
+	if (!PQgetisnull(claimed, 0, 3)) {
+		finish(a, &m, "failed", PQgetvalue(claimed, 0, 3), NULL, NULL);
+		return;
+	}
 	if (!post(a, &m, &mail))
 		return;
 	mail.key = kith_format(a, "msg/%s", m.delivery);
@@ -131,7 +135,8 @@ worker_messages_work(void)
 	if (!possible(kith_now_us()))
 		return false;
 	a = kith_arena_new(MESSAGE_MAX);
-	claimed = worker_db_run(a, "select id, attempt, email from kith.claim_messages(1, $1, $2)",
+	claimed = worker_db_run(a,
+	    "select id, attempt, email, kith.refused_address(email, false) from kith.claim_messages(1, $1, $2)",
 	    WORKER_PARAMS(WORKER_LEASE, CHANNELS));
 	found = claimed && PQntuples(claimed) > 0;
 	if (found) {

@@ -199,6 +199,24 @@ $stub->script(smtp => { at => 'rcpt', code => 550 });
 $id = schedule({ scheduled_for => 'now', content => '"x"' });
 is_deeply [ @{ settled($id) }{qw(status failure_reason)} ], [ 'failed', 'smtp 550' ], 'so does one that is refused';
 
+# --- who gets none -----------------------------------------------------------
+
+my $listed = 'the address is on the do-not-send list: ';
+$sent = () = $stub->mails;
+for my $reason (qw(bounced suppressed complained)) {
+	$k->sql("insert into kith.do_not_send (address, reason) select lower(a), '$reason' from unnest(array['ana.canary\@example.net', '@{[ $cleo->email ]}']) a
+		on conflict (address) do update set reason = excluded.reason");
+	$id = schedule({ scheduled_for => 'now', content => '"x"' });
+	is_deeply [ @{ settled($id) }{qw(status failure_reason)} ], [ 'failed', "$listed$reason" ], "a message to an address that $reason is not sent";
+	next if $reason eq 'complained';
+	$id = enqueue({ template => 'recovery', to => 'Ana.Canary@example.net', data => \%data });
+	is_deeply [ @{ ended($id) }{qw(status last_error)} ], [ 'failed', "$listed$reason" ], 'nor is one that was asked for';
+}
+is scalar(() = $stub->mails), $sent, 'nothing went out';
+$id = enqueue({ template => 'recovery', to => 'ana.canary@example.net', data => \%data });
+is ended($id)->{status}, 'done', 'who complained still gets the code that they ask for';
+$k->sql('delete from kith.do_not_send');
+
 # --- the whole way -----------------------------------------------------------
 
 my $address = 'dora.' . uuid . '@example.org';
