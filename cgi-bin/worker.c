@@ -96,7 +96,7 @@ static int
 run(char *own_name)
 {
 	struct kith_supervised program = { .name = NAME };
-	struct kith_supervision how = { .idle_us = 0, .stuck_us = STUCK_US };
+	struct kith_supervision how = { .idle_us = 0, .stuck_us = STUCK_US, .young_us = SECOND_US };
 
 	kith_supervisor_prepare();
 	signal(SIGPIPE, SIG_IGN);

@@ -200,6 +200,7 @@ run(const struct kith_resource *const *resources, const char *dir, int argc, cha
 	    kith_settings.statement_timeout : kith_settings.statement_timeout_anon;
 	how.idle_us = kith_settings.idle_stop * SECOND;
 	how.stuck_us = timeout_ms * 1000 + MARGIN_S * SECOND;
+	how.young_us = SECOND;
 	chosen = kith_supervise(programs, nprograms, &how);
 	if (chosen >= 0)
 		return serve(resources[chosen], &programs[chosen], argc, argv);

@@ -17,8 +17,7 @@
 #include "clock.h"
 #include "log.h"
 
-/* A program that cannot live must not keep the machine busy. */
-#define YOUNG_US INT64_C(1000000)
+/* Before somebody young is replaced, or a fork is tried again. */
 #define PAUSE_US INT64_C(100000)
 
 /* Who may be stuck is looked for this often within the limit. */
@@ -252,7 +251,7 @@ ended(const struct program *p, struct process *c, int status)
 		kith_log(WEXITSTATUS(status) ? KITH_LOG_ERROR : c->wanted ? KITH_LOG_INFO : KITH_LOG_DEBUG,
 		    "process %d of %s ended with status %d", (int)c->pid, p->is->name, WEXITSTATUS(status));
 	c->pid = 0;
-	c->due_us = now_us - c->started_us < YOUNG_US ? now_us + PAUSE_US : now_us;
+	c->due_us = now_us - c->started_us < rules->young_us ? now_us + PAUSE_US : now_us;
 }
 
 /* Whoever has ended; with flags 0 waits until all have. */

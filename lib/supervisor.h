@@ -22,6 +22,8 @@ struct kith_supervised {
 struct kith_supervision {
 	int64_t idle_us;	/* without a request for this long a program is put to sleep; 0: never */
 	int64_t stuck_us;	/* who has been in one request for this long is killed; 0: nobody */
+	/* Who ended younger than this is replaced a moment later: a program that cannot live must not keep the machine busy. */
+	int64_t young_us;
 };
 
 /*
@@ -41,8 +43,7 @@ void kith_supervisor_prepare(void);
  * starts all processes of one for which a connection comes; this one waits in
  * the socket's queue meanwhile, as do those that come while a program is being
  * put to sleep.  A child that ends by itself is replaced, at once or, when it
- * lived for less than a second, 100 ms later, and the log says why it did.
- * SIGTERM or SIGINT ends the children, and when the last one has gone returns
+ * was young, 100 ms later, and the log says why it did.  SIGTERM or SIGINT ends the children, and when the last one has gone returns
  * -1.  Should the parent be killed, its children get SIGTERM.
  *
  * To be called without what two processes cannot share: connections, epoll
