@@ -67,7 +67,7 @@ select is_empty(
     $$ select who from unnest(array['anon', 'authenticated', 'service_role']) who where has_schema_privilege(who, 'kith', 'USAGE') $$,
     'no client role enters kith');
 select set_eq($$ select name from test.ours where test.client_right(oid, 'anon', 'SELECT, INSERT, UPDATE') or has_table_privilege('anon', oid, 'DELETE') $$,
-    array['public.plans'], 'anon has rights on the listed tables only');
+    array['public.plans', 'storage.buckets', 'storage.objects'], 'anon has rights on the listed tables only');
 select is_empty($$ select name from test.ours where name ~ '^(auth|kith)\.' and (test.client_right(oid, 'authenticated', 'SELECT, INSERT, UPDATE')
     or test.client_right(oid, 'service_role', 'SELECT, INSERT, UPDATE')) $$, 'auth and kith are closed');
 select is_empty($$ select defaclobj from (select unnest(defaclacl)::text as defaclobj from pg_default_acl) d where defaclobj ~ '^(anon|authenticated)?=[^/]*[arwdDxtX]' $$,
@@ -108,14 +108,25 @@ select set_eq($$ select signature from test.functions where prosecdef $$, array[
 ] || array[
     'save_memory(json,jsonb)'
 ] || array[
+    'kith.check_quota(uuid,bigint)', 'kith.check_upload(text,text,uuid,bigint)', 'kith.count_stored()',
+    'kith.delete_stored_files(text[],timestamp with time zone)', 'kith.erase_user_objects()', 'kith.expired_files(interval,integer)',
+    'kith.forget_files(text[])', 'kith.keep_version()', 'kith.release_versions()',
+    'kith.unknown_files(text[])', 'storage_usage()'
+] || array[
     'kith.apply_elevenlabs(text,text,text,text,bytea,jsonb)', 'kith.apply_resend(text,text,text,text,bytea,jsonb)',
     'kith.apply_telegram(text,text,text,text,bytea,jsonb)', 'kith.refused_address(text,boolean)', 'kith.sweep_webhook_events(integer)'
+] || array[
+    'kith.next_expired_file(interval)', 'kith.note_recording(text,uuid,text,bigint,integer,text)', 'kith.probe_stored_recording()', 'kith.probe_written_recording()',
+    'kith.recording_version(text,uuid)'
+] || array[
+    'kith.apply_stripe(text,text,text,text,bytea)'
 ], 'only these functions run with the owner''s rights');
 select is_empty($$ select signature from test.functions where not (prosecdef and nspname = 'public')
     and prosecdef and (has_function_privilege('anon', oid, 'EXECUTE') or has_function_privilege('authenticated', oid, 'EXECUTE')) $$,
     'none of them can be called by a user');
 select is_empty($$ select signature from test.functions where coalesce(array_to_string(proconfig, ','), '') !~ 'search_path=""'
-    and signature not in ('auth.uid()', 'auth.jwt()', 'auth.role()', 'auth.email()') $$, 'every function pins its search_path');
+    and signature not in ('auth.uid()', 'auth.jwt()', 'auth.role()', 'auth.email()')
+    and prosqlbody is null $$, 'every function pins its search_path, or was parsed when it was made');
 select is_empty($$ select signature from test.functions where exists (select from aclexplode(coalesce(proacl, acldefault('f', proowner))) a where a.grantee = 0) $$,
     'no function is open to everybody');
 select is_empty($$ select name from test.ours where relowner <> 'kith_owner'::regrole union all
@@ -130,7 +141,7 @@ select set_eq($$ select signature, who from test.functions, unnest(array['anon',
         ('train_voice(uuid,boolean)', 'authenticated'), ('generate_voice_message(uuid)', 'authenticated'),
         ('delete_my_account()', 'authenticated'), ('export_my_data(text[])', 'authenticated'),
         ('search_memories(text,uuid,integer,text,text,uuid)', 'authenticated'), ('search_chunks(uuid,text,integer,text)', 'authenticated'),
-        ('create_telegram_link_token()', 'authenticated'),
+        ('create_telegram_link_token()', 'authenticated'), ('storage_usage()', 'authenticated'),
         ('save_memory(json,jsonb)', 'authenticated'), ('reconstruct_memory(integer)', 'authenticated') $$,
     'users may call these functions');
 
@@ -153,6 +164,8 @@ select is_empty($$
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
     where i.indisunique
         and not (i.indisprimary and a.atttypid = 'uuid'::regtype)
+        -- nobody's, and made by those whom an app trusts with it
+        and i.indrelid <> 'storage.buckets'::regclass
         -- server-controlled
         and (has_column_privilege('authenticated', a.attrelid, a.attnum, 'INSERT') or has_column_privilege('authenticated', a.attrelid, a.attnum, 'UPDATE'))
         -- begins with the owner, or a parent that has one
