@@ -118,7 +118,7 @@ select set_eq($$
     where n.nspname in ('public', 'kith', 'auth') and has_function_privilege('kith_webhooks', p.oid, 'EXECUTE') and p.proname not like 'apply\_%'
 $$, array[]::text[], 'it calls what applies events, and nothing else');
 select is(test.as_webhooks(format('select kith.apply_%s(''as %1$s'', ''x'', null, ''{}'')', provider)), 'may', 'it may apply events of ' || provider)
-from unnest(array['stripe']) as provider;
+from unnest(array['stripe', 'lemonsqueezy']) as provider;
 
 select finish();
 rollback;

@@ -119,7 +119,7 @@ select set_eq($$ select signature from test.functions where prosecdef $$, array[
     'kith.next_expired_file(interval)', 'kith.note_recording(text,uuid,text,bigint,integer,text)', 'kith.probe_stored_recording()', 'kith.probe_written_recording()',
     'kith.recording_version(text,uuid)'
 ] || array[
-    'kith.apply_stripe(text,text,text,text,bytea)'
+    'kith.apply_stripe(text,text,text,text,bytea)', 'kith.apply_lemonsqueezy(text,text,text,text,bytea,text,boolean)'
 ], 'only these functions run with the owner''s rights');
 select is_empty($$ select signature from test.functions where not (prosecdef and nspname = 'public')
     and prosecdef and (has_function_privilege('anon', oid, 'EXECUTE') or has_function_privilege('authenticated', oid, 'EXECUTE')) $$,
