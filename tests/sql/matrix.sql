@@ -6,6 +6,8 @@
 select no_plan();
 \ir catalogue.psql
 \ir fixtures.psql
+-- As the storage program does: without it, no policy is asked whether a file may be deleted.
+set local storage.allow_delete_query = 'true';
 
 -- The file names exactly what there is.
 select set_eq('select name from test.expected_cells', 'select name from test.relations', 'every relation has its lines, and no line is without a relation');
@@ -44,6 +46,12 @@ lateral (values ('select', e.may_select), ('insert', e.may_insert), ('update', e
 -- D10: a filter on another's id finds nothing, and says nothing.
 select is(test.probe('stranger', format('select from %s where id = %L', relation, test.row(relation, 'owner'))), '0', name || ': another''s id is no row')
 from test.relations where base <> 'public.plans'::regclass;
+
+-- A policy for each verb: also where no condition asks to read the row, and not into another's folder.
+select is(test.probe('stranger', statement), '1', 'of one''s own only: ' || statement)
+from unnest(array['update storage.objects set user_metadata = ''{}''', 'delete from storage.objects']) statement;
+select is(test.probe('owner', format('update storage.objects set name = %L where id = %L', test.id('stranger') || '/x', test.row('storage.objects', 'owner'))), '42501',
+    'no file is moved into another''s folder');
 
 -- D9: what the server keeps, the owner cannot write, in whatever way.
 -- Seen with the owner's eyes: other sessions write at the same time.
@@ -109,13 +117,14 @@ from test.relations where base <> 'public.plans'::regclass;
 select is(test.probe('nobody', test.insert(relation, 'owner')), '42501', name || ': and writes nothing') from test.relations;
 
 -- D11 A14: deleting a user leaves nothing of theirs, and all of the other's.
+create function test.nobodys() returns regclass[] language sql as $$ select array['public.plans', 'storage.buckets']::regclass[] $$;
 create function test.rows_of(who text) returns jsonb language plpgsql as $$
 declare
     r record;
     n bigint;
     result jsonb := '{}';
 begin
-    for r in select f.relation, f.id from test.fixtures f where f.who = rows_of.who and relation <> 'public.plans'::regclass loop
+    for r in select f.relation, f.id from test.fixtures f where f.who = rows_of.who and f.relation <> all (test.nobodys()) loop
         execute format('select count(*) from %s where id::text = %L', r.relation, r.id) into n;
         result := result || jsonb_build_object(r.relation, n);
     end loop;
@@ -127,7 +136,7 @@ create table test.export as select test.rows('owner', 'select public.export_my_d
 select ok(exists (select from jsonb_array_elements(tables -> split_part(r.name, '.', 2)) e where e ->> 'id' = f.id), r.name || ': is exported')
 from test.relations r join test.fixtures f using (relation), test.export
 where f.who = 'owner' and r.is_public and r.name <> 'public.plans';
-select is_empty($$ select f.relation from test.fixtures f, test.export where f.who = 'stranger' and relation <> 'public.plans'::regclass and position(f.id in tables::text) > 0 $$,
+select is_empty($$ select f.relation from test.fixtures f, test.export where f.who = 'stranger' and f.relation <> all (test.nobodys()) and position(f.id in tables::text) > 0 $$,
     'nothing of the stranger is');
 select is(test.try('owner', 'select public.delete_my_account()'), '1', 'the owner erases the account');
 select is((select sum(value::int) from jsonb_each_text(test.rows_of('owner'))), 0::bigint, 'nothing of the owner is left');
