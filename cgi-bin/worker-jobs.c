@@ -16,22 +16,25 @@
 /* What we can do, and whom we need for it. */
 static const struct kind {
 	const char *kind;
+	int how_quick;
 	struct worker_provider *(*provider)(void);
 	void (*work)(struct kith_arena *a, const struct worker_job *job, struct worker_result *result);
 } kinds[] = {
-	{ "mail", worker_mail_provider, worker_do_mail },
+	{ "mail", WORKER_QUICK, worker_mail_provider, worker_do_mail },
+	{ "delete_files", WORKER_QUICK, worker_files_provider, worker_do_delete_files },
+	{ "probe_recording", WORKER_SLOW, worker_media_provider, worker_do_probe_recording },
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 /* "{mail,...}": kinds that can be done at that time; NULL when there are none.  Others wait, and are not claimed. */
 static const char *
-possible(struct kith_arena *a, int64_t now_us)
+possible(struct kith_arena *a, int how_quick, int64_t now_us)
 {
 	const char *list = NULL;
 
 	for (size_t i = 0; i < KINDS; i++) {
-		const struct worker_provider *provider = kinds[i].provider();
+		const struct worker_provider *provider = kinds[i].how_quick & how_quick ? kinds[i].provider() : NULL;
 
 		if (provider && provider->ready_us <= now_us)
 			list = kith_format(a, "%s%s", list ? kith_format(a, "%s,", list) : "", kinds[i].kind);
@@ -124,14 +127,14 @@ work_on(struct kith_arena *a, const PGresult *row)
 }
 
 bool
-worker_jobs_work(void)
+worker_jobs_work(int how_quick)
 {
 	/* One at a time: what is held by a worker that is killed waits until its lease has run out. */
 	static const char claim[] =
 	    "select id, kind, key, payload, attempts, floor(extract(epoch from now() - created_at))"
 	    " from kith.claim_jobs($1, $2, 1)";
 	struct kith_arena *a = kith_arena_new(JOB_MAX);
-	const char *can = possible(a, kith_now_us());
+	const char *can = possible(a, how_quick, kith_now_us());
 	const PGresult *row = can ? worker_db_run(a, claim, WORKER_PARAMS(can, WORKER_LEASE)) : NULL;
 	bool found = row && PQntuples(row) > 0;
 
@@ -149,7 +152,7 @@ worker_jobs_next_us(void)
 {
 	struct kith_arena *a = kith_arena_new(0);
 	int64_t next_us = INT64_MAX, now_us = kith_now_us();
-	const char *can = possible(a, now_us);
+	const char *can = possible(a, WORKER_QUICK | WORKER_SLOW, now_us);
 	const PGresult *row = can ? worker_db_run(a, "select kith.next_job($1)", WORKER_PARAMS(can)) : NULL;
 
 	if (row && !PQgetisnull(row, 0, 0))

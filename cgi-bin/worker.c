@@ -2,8 +2,8 @@
  * worker - what happens outside, or takes long.
  *
  * Drains the queue of kith.jobs (sql/072_jobs.sql) and the scheduled mails
- * (sql/150_schedules.sql), and sweeps what nobody needs any more.  It serves
- * nobody, and is the only program that calls out by itself.
+ * (sql/150_schedules.sql), and sweeps what nobody needs any more, rows and
+ * files.  It serves nobody, and is the only program that calls out by itself.
  *
  * Done once: what is to be done is committed before it is claimed, claimed for
  * a time before it is done, and noted when it is.  Whoever is killed in between
@@ -80,13 +80,16 @@ work(void)
 	while (!stopping()) {
 		int64_t until_us = kith_now_us() + LOOK_US, next_us;
 
-		/* Jobs first: somebody sits and waits for the code in a mail. */
-		if (worker_jobs_work() || worker_messages_work())
+		/* Quick ones first: somebody sits and waits for the code in a mail. */
+		if (worker_jobs_work(WORKER_QUICK) || worker_messages_work() || worker_jobs_work(WORKER_SLOW) ||
+		    worker_files_sweep())
 			continue;
 		sweep();
 		if ((next_us = worker_jobs_next_us()) < until_us)
 			until_us = next_us;
 		if ((next_us = worker_messages_next_us()) < until_us)
+			until_us = next_us;
+		if ((next_us = worker_files_next_us()) < until_us)
 			until_us = next_us;
 		worker_db_wait(until_us);
 	}

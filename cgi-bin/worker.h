@@ -110,16 +110,31 @@ struct worker_job {
 /* Kind mail: {"template","to","data"}, or {"mail"} once it is made (worker-mail.c). */
 void worker_do_mail(struct kith_arena *a, const struct worker_job *job, struct worker_result *result);
 
+/* Kind delete_files: {"paths","before"}, of files that nobody needs any more (worker-files.c). */
+void worker_do_delete_files(struct kith_arena *a, const struct worker_job *job, struct worker_result *result);
+
+/* Kind probe_recording: {"table","id"}, a clip or voice message that is listened to (worker-media.c). */
+void worker_do_probe_recording(struct kith_arena *a, const struct worker_job *job, struct worker_result *result);
+
+/* What these need: files, and who listens.  NULL: not there. */
+struct worker_provider *worker_files_provider(void);
+struct worker_provider *worker_media_provider(void);
+
 /* Fills subject, text and html of a mail from a template and its values.  Returns NULL, or why that cannot be done. */
 const char *worker_template_fill(
     struct kith_arena *a, const char *name, const struct kith_json *data, struct kith_mail *mail);
 
-/* The next job, or scheduled mail.  True when there was one. */
-bool worker_jobs_work(void);
+/* Slow jobs take seconds: somebody may sit and wait for what is behind them. */
+enum { WORKER_QUICK = 1, WORKER_SLOW = 2 };
+
+/* The next job of these, or scheduled mail, or step of sweeping files.  True when there was one. */
+bool worker_jobs_work(int how_quick);
 bool worker_messages_work(void);
+bool worker_files_sweep(void);
 
 /* When there may be one next, by kith_now_us(); INT64_MAX: never, as far as we know. */
 int64_t worker_jobs_next_us(void);
 int64_t worker_messages_next_us(void);
+int64_t worker_files_next_us(void);
 
 #endif
