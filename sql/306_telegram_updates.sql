@@ -211,14 +211,14 @@ comment on function kith.telegram_event(kith.webhook_events, jsonb) is
     'What an update of Telegram changes: links and unlinks accounts, keeps texts and edits.  See 300_webhook_events.sql.';
 
 create function kith.apply_telegram(
-    event_id text, event_type text, occurred_at text, payload text, body_sha256 bytea, settings jsonb default null
+    event_id text, event_type text, occurred_at text, payload text, body_sha256 bytea default null
 ) returns text
 language sql volatile security definer set search_path = ''
 as $$
-    select kith.apply_event('telegram', event_id, event_type, occurred_at, payload, body_sha256, settings)
+    select kith.apply_event('telegram', event_id, event_type, occurred_at, payload, body_sha256)
 $$;
-comment on function kith.apply_telegram(text, text, text, text, bytea, jsonb) is
+comment on function kith.apply_telegram(text, text, text, text, bytea) is
     'Applies an update of Telegram, once; what became of it.';
-grant execute on function kith.apply_telegram(text, text, text, text, bytea, jsonb) to kith_webhooks;
+grant execute on function kith.apply_telegram(text, text, text, text, bytea) to kith_webhooks;
 
 reset role;

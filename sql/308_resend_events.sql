@@ -139,13 +139,13 @@ comment on function kith.resend_event(kith.webhook_events, jsonb) is
     'What an event of Resend changes: the status of a delivery, which only goes up, and what follows from it.  See 300_webhook_events.sql.';
 
 create function kith.apply_resend(
-    event_id text, event_type text, occurred_at text, payload text, body_sha256 bytea, settings jsonb default null
+    event_id text, event_type text, occurred_at text, payload text, body_sha256 bytea default null
 ) returns text
 language sql volatile security definer set search_path = ''
 as $$
-    select kith.apply_event('resend', event_id, event_type, occurred_at, payload, body_sha256, settings)
+    select kith.apply_event('resend', event_id, event_type, occurred_at, payload, body_sha256)
 $$;
-comment on function kith.apply_resend(text, text, text, text, bytea, jsonb) is 'Applies an event of Resend, once; what became of it.';
-grant execute on function kith.apply_resend(text, text, text, text, bytea, jsonb) to kith_webhooks;
+comment on function kith.apply_resend(text, text, text, text, bytea) is 'Applies an event of Resend, once; what became of it.';
+grant execute on function kith.apply_resend(text, text, text, text, bytea) to kith_webhooks;
 
 reset role;

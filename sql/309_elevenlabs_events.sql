@@ -32,15 +32,15 @@ comment on function kith.elevenlabs_event(kith.webhook_events, jsonb) is
     'What an event of ElevenLabs changes: the profile of a voice that was removed.  See 300_webhook_events.sql.';
 
 create function kith.apply_elevenlabs(
-    event_id text, event_type text, occurred_at text, payload text, body_sha256 bytea, settings jsonb default null
+    event_id text, event_type text, occurred_at text, payload text, body_sha256 bytea default null
 ) returns text
 language sql volatile security definer set search_path = ''
 as $$
-    select kith.apply_event('elevenlabs', event_id, event_type, occurred_at, payload, body_sha256, settings)
+    select kith.apply_event('elevenlabs', event_id, event_type, occurred_at, payload, body_sha256)
 $$;
-comment on function kith.apply_elevenlabs(text, text, text, text, bytea, jsonb) is
+comment on function kith.apply_elevenlabs(text, text, text, text, bytea) is
     'Applies an event of ElevenLabs, once; what became of it.';
-grant execute on function kith.apply_elevenlabs(text, text, text, text, bytea, jsonb) to kith_webhooks;
+grant execute on function kith.apply_elevenlabs(text, text, text, text, bytea) to kith_webhooks;
 
 -- How long an event is known.  Those of payments are the history of an account,
 -- and can be applied again; of the others only the id is kept, for as long as

@@ -167,7 +167,7 @@ select is(test.update('my_chat_member', '{"new_chat_member": {"status": "kicked"
 
 select is_empty($$
     select who from unnest(array['anon', 'authenticated', 'service_role', 'kith_api', 'kith_service', 'kith_auth', 'kith_storage', 'kith_worker']) who
-    where has_function_privilege(who, 'kith.apply_telegram(text,text,text,text,bytea,jsonb)', 'execute')
+    where has_function_privilege(who, 'kith.apply_telegram(text,text,text,text,bytea)', 'execute')
 $$, 'updates are the webhook program''s alone');
 
 select finish();

@@ -94,7 +94,7 @@ select is(kith.apply_resend('msg_timeless', 'email.clicked', null, jsonb_build_o
 select is_empty($$
     select who, f
     from unnest(array['anon', 'authenticated', 'service_role', 'kith_api', 'kith_service', 'kith_auth', 'kith_storage']) who,
-        unnest(array['kith.apply_resend(text,text,text,text,bytea,jsonb)', 'kith.refused_address(text,boolean)', 'kith.block_addresses(text,jsonb)']::regprocedure[]) f
+        unnest(array['kith.apply_resend(text,text,text,text,bytea)', 'kith.refused_address(text,boolean)', 'kith.block_addresses(text,jsonb)']::regprocedure[]) f
     where has_function_privilege(who, f, 'execute')
 $$, 'events are the webhook program''s alone, and the list is the worker''s');
 select is(array(select who from unnest(array['kith_webhooks', 'kith_worker']) who where has_function_privilege(who, 'kith.block_addresses(text,jsonb)', 'execute')), '{}',

@@ -47,7 +47,7 @@ select is((select jsonb_object_agg(provider || whole, ages) from (
 select is_empty($$
     select who, f
     from unnest(array['anon', 'authenticated', 'service_role', 'kith_api', 'kith_service', 'kith_auth', 'kith_storage']) who,
-        unnest(array['kith.apply_elevenlabs(text,text,text,text,bytea,jsonb)', 'kith.sweep_webhook_events(integer)']::regprocedure[]) f
+        unnest(array['kith.apply_elevenlabs(text,text,text,text,bytea)', 'kith.sweep_webhook_events(integer)']::regprocedure[]) f
     where has_function_privilege(who, f, 'execute')
 $$, 'events are the webhook program''s alone, and sweeping is the worker''s');
 
