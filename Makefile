@@ -45,7 +45,7 @@ endif
 # cgi-bin/auth-*.c are parts of auth, and so is kith-passwords, which has processes of its own.
 RESOURCES := $(foreach f,$(patsubst cgi-bin/%.c,%,$(wildcard cgi-bin/*.c)),$(if $(findstring -,$f),,$f))
 RESOURCES := $(filter-out worker,$(RESOURCES))
-APART := $(filter auth storage webhooks,$(RESOURCES))
+APART := $(filter auth storage webhooks checkout,$(RESOURCES))
 auth_and := $(filter passwords,$(RESOURCES))
 SHARED := $(filter-out $(APART) $(auth_and),$(RESOURCES))
 SERVERS := $(BUILD)/kith-programs $(APART:%=$(BUILD)/kith-%)

@@ -30,7 +30,7 @@ kith_http_new(struct kith_arena *a, const char *provider, const char *method, co
 	if (n && base[n - 1] == '/')
 		n--;
 	*call = (struct kith_http){ .arena = a, .provider = provider, .method = method, .route = path, .answer = "",
-		.timeout_ms = TIMEOUT_MS, .attempt = 1, .retry_ms = -1 };
+		.timeout_ms = TIMEOUT_MS, .attempt = 1, .date = -1, .retry_ms = -1 };
 	call->url = kith_format(a, "%.*s%s", (int)n, base, path);
 	kith_arena_later(a, free_headers, call);
 	/* libcurl would wait a second for the leave to send a large body. */
@@ -134,7 +134,7 @@ kith_http_outcome(long status, const char *should_retry)
 static enum kith_outcome
 judge(struct kith_http *call, CURL *handle, CURLcode code, const struct kith_buf *answer)
 {
-	const char *should_retry;
+	const char *should_retry, *date;
 	enum kith_outcome outcome;
 
 	curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &call->status);
@@ -148,6 +148,8 @@ judge(struct kith_http *call, CURL *handle, CURLcode code, const struct kith_buf
 	}
 	call->answer = answer->s;
 	call->answer_len = answer->len;
+	date = received(handle, "date");
+	call->date = date ? curl_getdate(date, NULL) : -1;
 	should_retry = received(handle, "stripe-should-retry");
 	if (!should_retry)
 		should_retry = received(handle, "x-should-retry");

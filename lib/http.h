@@ -55,6 +55,7 @@ struct kith_http {
 	long status;		/* 0: no answer */
 	const char *answer;	/* NUL-terminated, never NULL */
 	size_t answer_len;
+	int64_t date;		/* when, by the provider's clock: seconds since 1970; -1: it does not say */
 	int64_t retry_ms;	/* how long the provider asks to wait; -1: it does not say */
 	const char *error;	/* "resend 503"; NULL when done */
 };

@@ -11,7 +11,7 @@ Applies what is new in sql/ to the running instance; kith up does so as well.
 Arguments go to kith-migrate, which says more with kith-migrate --help.'
 
 # The database logins of the programs.
-logins=(kith_api kith_service kith_auth kith_storage kith_webhooks kith_worker)
+logins=(kith_api kith_service kith_auth kith_storage kith_webhooks kith_checkout kith_worker)
 
 make_cluster() {
 	local data=$KITH_HOME/data

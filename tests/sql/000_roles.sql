@@ -8,7 +8,7 @@ select is(
         from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = r.oid))
      from pg_roles r where r.rolname ~ '^kith_' or r.rolname in ('anon', 'authenticated', 'service_role')),
     '{"anon": [], "authenticated": [], "service_role": [], "kith_owner": [], "kith_agent": ["authenticated"], "kith_api": ["anon", "authenticated"],
-      "kith_service": ["service_role"], "kith_worker": ["authenticated"], "kith_auth": [], "kith_storage": [], "kith_webhooks": []}'::jsonb,
+      "kith_service": ["service_role"], "kith_worker": ["authenticated"], "kith_auth": [], "kith_storage": [], "kith_webhooks": [], "kith_checkout": []}'::jsonb,
     'each login may become its own roles and no other');
 select is_empty(
     $$ select rolname from pg_roles where rolname ~ '^kith_' and (rolinherit and rolcanlogin or rolsuper or rolcreatedb or rolcreaterole or rolreplication) $$,
@@ -42,6 +42,7 @@ select is(test.as_login('kith_api', 'select from public.messages'), '42501', 'ki
 select is(test.as_login('kith_service', 'select from public.messages'), '42501', 'kith_service reads nothing by itself');
 select is(test.as_login('kith_auth', 'select from public.messages'), '42501', 'kith_auth reads no table of public');
 select is(test.as_login('kith_webhooks', 'select from public.subscriptions'), '42501', 'kith_webhooks has no right on a table');
+select is(test.as_login('kith_checkout', 'select from public.subscriptions'), '42501', 'kith_checkout neither');
 select is(test.as_login('kith_api', $$ select set_config('role', 'authenticated', true), set_config('request.jwt.claims', '{}', true) $$), 'done',
     'kith_api sets role and claims in one statement');
 select is(test.as_login('kith_api', 'create temporary table t ()'), '42501', 'a login makes no temporary table');

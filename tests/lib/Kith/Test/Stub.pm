@@ -40,6 +40,8 @@ sub tell ($self, $path, $value) {
 # What it answers next, each once; what was left over is forgotten.
 sub script ($self, $name, @replies) { $self->tell("/script/$name", \@replies) }
 sub limit ($self, $name, $requests, $window_ms) { $self->tell("/limit/$name", { requests => $requests, window_ms => $window_ms }) }
+sub objects ($self, $name, %objects) { $self->tell("/objects/$name", \%objects) }
+sub clock ($self, $name, $ahead_s) { $self->tell("/clock/$name", { ahead_s => $ahead_s }) }
 sub users ($self, %users) { $self->tell('/users', \%users) }
 
 # Everything that came for a provider.
