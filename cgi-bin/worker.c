@@ -63,12 +63,14 @@ sweep(void)
 {
 	static int64_t next_us;
 	struct kith_arena *a;
+	const PGresult *swept;
 
 	if (kith_now_us() < next_us)
 		return;
 	a = kith_arena_new(0);
+	swept = worker_db_run(a, "select kith.sweep(), kith.sweep_webhook_events()", NULL, 0);
 	/* Again in a minute when the database is away. */
-	next_us = kith_now_us() + (worker_db_run(a, "select kith.sweep()", NULL, 0) ? SWEEP_US : LOOK_US);
+	next_us = kith_now_us() + (swept ? SWEEP_US : LOOK_US);
 	kith_arena_free(a);
 }
 

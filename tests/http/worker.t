@@ -243,9 +243,11 @@ sub with (%env) {
 }
 
 $k->watch->restarts_expected;
+$k->sql("insert into kith.webhook_events (provider, event_id, received_at) values ('telegram', 'old', now() - interval '8 days')");
 $job = with(KITH_SMTP_URL => $stub->smtps, KITH_CA_CERTIFICATES => "$dir/cert.pem");
 is $job->{status}, 'done', 'smtps is spoken to a server whose certificate is good';
 is + ($stub->mails)[-1]{tls}, true, 'in TLS';
+ok poll(20, sub { !$k->sql("select count(*) from kith.webhook_events where event_id = 'old'") }), 'a worker that begins sweeps what is over';
 $job = with(KITH_CA_CERTIFICATES => '');
 is_deeply [ @$job{qw(status max_attempts)} ], [ 'pending', 6 ], 'not to one whose certificate is not'; # B16
 like $job->{last_error}, qr/^smtp: SSL/, 'which is said';
