@@ -11,7 +11,7 @@ libexecdir ?= $(prefix)/libexec/kith
 datadir    ?= $(prefix)/share/kith
 
 say = @$(if $(V),,echo '  $(1)' $@;)
-PKGS := fcgi libpq yajl libjwt libcrypto libcrypt libcurl
+PKGS := fcgi libpq yajl libjwt libcrypto libcrypt libcurl libmagic
 # Before 1.10 libjwt lacks what lib/token.c calls, and from 3 on it is another library.
 ifeq ($(filter clean help,$(MAKECMDGOALS)),)
 ifneq ($(shell pkg-config 'libjwt >= 1.10' 'libjwt < 3' && echo fine),fine)

@@ -31,7 +31,9 @@ static const struct known {
 	{ "NoSuchRoute",         404, 404, "Not Found" },
 	{ "KeyAlreadyExists",    409, 0, "Duplicate" },
 	{ "BucketAlreadyExists", 409, 0, "Duplicate" },
+	{ "UploadOffsetConflict", 409, 0, "Conflict" },
 	{ "ResourceNotEmpty",    409, 0, "ResourceNotEmpty" },
+	{ "UnsupportedVersion",  412, 412, "Precondition Failed" },
 	{ "EntityTooLarge",      413, 0, "Payload too large" },
 	{ "InvalidMimeType",     415, 0, "invalid_mime_type" },
 	{ "InvalidRange",        416, 416, "invalid_range" },
@@ -71,8 +73,8 @@ find(const char *code)
 	return NULL;
 }
 
-static int
-status_of(const char *code)
+int
+storage_status_code(const char *code)
 {
 	const struct known *known = find(code);
 
@@ -88,7 +90,7 @@ storage_fail(struct kith_request *req, const char *code, const char *format, ...
 	va_start(args, format);
 	message = kith_vformat(req->arena, format, args);
 	va_end(args);
-	return kith_fail(req, status_of(code), code, "%s", message);
+	return kith_fail(req, storage_status_code(code), code, "%s", message);
 }
 
 int
@@ -113,7 +115,7 @@ static void
 become(struct kith_error *e, const char *code, const char *message)
 {
 	e->code = code;
-	e->status = status_of(code);
+	e->status = storage_status_code(code);
 	if (message)
 		e->message = message;
 }
@@ -134,6 +136,8 @@ translate(struct kith_request *req)
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
 		if (!strncmp(e->code, states[i].state, strlen(states[i].state))) {
 			become(e, states[i].code, states[i].message);
+			if (states[i].message)
+				e->hint = NULL;
 			return;
 		}
 	}

@@ -79,6 +79,9 @@ bool storage_wants_upsert(const struct kith_request *req);
 int storage_fail(struct kith_request *req, const char *code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The statusCode of one of these codes; 500 for any other. */
+int storage_status_code(const char *code);
+
 /* The usual refusals, with the contract's messages. */
 int storage_no_key(struct kith_request *req);
 int storage_no_bucket(struct kith_request *req);
@@ -137,11 +140,13 @@ struct storage_upload {
 	/* To be filled in; what is NULL or 0 has the value after the colon. */
 	struct storage_name name;
 	bool upsert;
-	int64_t declared;		/* bytes as announced; -1: not announced */
+	int64_t declared;		/* bytes as announced, at least; -1: not announced */
+	bool early;			/* the type is not known yet, nor the bytes exactly */
 	const char *type;		/* as declared; NULL: application/octet-stream */
 	const char *cache_control;	/* NULL: no-cache */
 	const char *user_metadata;	/* a JSON object; NULL: {} */
 	bool signed_url;		/* the rights were checked when the URL was signed; then owner says who signed */
+	const char *operation;		/* for policies; NULL: storage.object.upload */
 	const char *owner;		/* user's id; NULL: nobody.  Set by storage_check_upload() unless signed_url */
 	/*
 	 * Writes the row, given the stored metadata as JSON; NULL: kith.store_object().
@@ -152,6 +157,7 @@ struct storage_upload {
 
 	/* Set by storage_check_upload(). */
 	int64_t limit;			/* most bytes */
+	const char *replaces;		/* id of the object that the caller may overwrite; NULL: there was none */
 	/* Set by storage_take(); TUS sets it itself. */
 	struct kith_store_file *file;
 	/* Set by storage_store(). */
@@ -188,6 +194,15 @@ int storage_put(struct kith_request *req, struct storage_upload *up, struct stor
  */
 int storage_put_body(struct kith_request *req, struct storage_upload *up);
 
+/* Answers with Key and Id, of a signed URL with the Key alone. */
+void storage_answer_upload(struct kith_request *req, const struct storage_upload *up);
+
+/* Sends a file to whom a signed URL gives it, until expires (seconds since 1970). */
+int storage_serve_signed(struct kith_request *req, const struct storage_name *name, int64_t expires);
+
+/* Whether the file begins like something that runs, while its type says picture, sound or film (storage-sniff.c). */
+bool storage_is_disguised(int fd, const char *type);
+
 /* --- tokens of signed URLs (storage-sign.c) --- */
 
 /*
@@ -202,17 +217,19 @@ int storage_sign_init(void);
 
 /* --- handlers --- */
 
-/* storage-upload.c: storage.c lists them */
+/* storage-upload.c */
 int storage_upload(struct kith_request *req);
-int storage_upload_signed(struct kith_request *req);
 int storage_may_upload(struct kith_request *req);
 
 /* storage-download.c */
 int storage_download(struct kith_request *req);
 int storage_download_public(struct kith_request *req);
-int storage_download_signed(struct kith_request *req);
 int storage_info(struct kith_request *req);
 int storage_info_public(struct kith_request *req);
+
+/* storage-signed.c */
+int storage_download_signed(struct kith_request *req);
+int storage_upload_signed(struct kith_request *req);
 
 /* storage-buckets.c */
 int storage_buckets(struct kith_request *req);		/* GET and POST /bucket */

@@ -18,6 +18,18 @@
  * own comes before those with a bucket at that place.
  */
 static const struct kith_route routes[] = {
+	{ KITH_POST | KITH_PUT, "/_probe/storage/v1/object/*", storage_may_upload },
+	{ KITH_POST, "/object/sign/*", storage_sign },
+	{ KITH_GET, "/object/sign/*", storage_download_signed },
+	{ KITH_POST, "/object/upload/sign/*", storage_sign_upload },
+	{ KITH_PUT, "/object/upload/sign/*", storage_upload_signed },
+	{ KITH_GET, "/object/public/*", storage_download_public },
+	{ KITH_GET, "/object/authenticated/*", storage_download },
+	{ KITH_GET, "/object/info/public/*", storage_info_public },
+	{ KITH_GET, "/object/info/authenticated/*", storage_info },
+	{ KITH_GET, "/object/info/*", storage_info },
+	{ KITH_GET, "/object/*", storage_download },
+	{ KITH_POST | KITH_PUT, "/object/*", storage_upload },
 	{ 0 },
 };
 
@@ -27,6 +39,7 @@ const struct kith_resource kith_storage = {
 	.streams = true,
 	.routes = routes,
 	.login = "kith_storage",
+	.init = storage_sign_init,
 	.write_error = storage_write_error,
 	.processes = PROCESSES,
 };

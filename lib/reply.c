@@ -176,7 +176,7 @@ error_body(struct kith_request *req)
 	/* What a handler had begun before it failed does not describe this body. */
 	drop_header(&r->headers, "Content-Type");
 	r->body.len = 0;
-	r->body.full = false;
+	r->body.full = r->elsewhere = false;
 	kith_buf_lit(&r->headers, "Content-Type: application/json; charset=utf-8\r\n");
 	if (req->write_error)
 		req->write_error(req);
@@ -298,7 +298,7 @@ kith_reply_send(struct kith_request *req, int id)
 		r->status = 500;
 	if (req->method == KITH_HEAD || r->status == 204 || r->status == 304)
 		r->no_body = true;
-	if (r->no_body)
+	if (r->no_body && !r->elsewhere)
 		drop_header(&r->headers, "Content-Type");
 	kith_buf_init(&out, req->arena, r->headers.len + sizeof(COMMON) + 256);
 	head(&out, req);

@@ -41,6 +41,7 @@ struct kith_reply {
 	int status;		/* 0 until something decided it */
 	struct kith_buf headers;	/* "Name: value\r\n" lines, without Status and Content-Length */
 	struct kith_buf body;
+	bool elsewhere;		/* the body is a file that nginx sends (X-Accel-Redirect): what is said of it stays */
 	bool no_body;		/* 204, 304 and HEAD: send neither body nor Content-Type */
 };
 

@@ -109,6 +109,7 @@ static const struct {
 	{ "KITH_LEMONSQUEEZY_API_KEY",  &kith_settings.lemonsqueezy_key },
 	{ "KITH_LEMONSQUEEZY_BASE_URL", &kith_settings.lemonsqueezy_base_url },
 	{ "KITH_STORAGE",               &kith_settings.storage },
+	{ "KITH_STORAGE_SECRET",        &kith_settings.storage_secret },
 	{ "KITH_CA_CERTIFICATES",       &kith_settings.ca_certificates },
 	{ "KITH_FFMPEG",                &kith_settings.ffmpeg },
 };

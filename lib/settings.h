@@ -48,6 +48,7 @@ struct kith_settings {
 	long file_grace;		/* KITH_FILE_GRACE: seconds that a released file stays */
 	long orphan_age;		/* KITH_ORPHAN_AGE: seconds that a file without a row stays */
 	const char *storage;		/* KITH_STORAGE: directory of the files: see store.h */
+	const char *storage_secret;	/* KITH_STORAGE_SECRET: path of the secret that signs URLs of files; only the storage program's */
 	long file_limit;		/* KITH_FILE_LIMIT: bytes of a file */
 	long signed_upload_expiry;	/* KITH_SIGNED_UPLOAD_EXPIRY: seconds that a signed URL takes an upload */
 	long worker_processes;		/* KITH_WORKER_PROCESSES */

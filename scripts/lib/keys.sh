@@ -87,6 +87,7 @@ make_keys() {
 	)
 	write_keys_json
 	write_auth_files
+	write_storage_secret
 	write_secret_files
 }
 
@@ -109,6 +110,15 @@ write_auth_files() {
 	done < <(public_keys)
 	printf '{"keys":[%s]}\n' "${keys#,}" | write_file "$auth/jwks.json" 644
 	write_file "$auth/signing-key" 640 <"$secrets/signing-key.pem"
+}
+
+# What URLs of files are signed with, which only the storage program reads.
+write_storage_secret() {
+	local secret=$KITH_HOME/secrets/storage-secret
+
+	[[ -e $secret ]] ||
+		(umask 077 && openssl rand -base64 48 | tr -d '\n' >"$secret")
+	write_file "$KITH_HOME/storage-secret" 640 <"$secret"
 }
 
 # Settings that name a file with a secret, and what our copy is called: the

@@ -6,7 +6,7 @@ may_install=yes
 # among these: an instance without recordings can do without.
 declare -A packages=(
 	[run]='gcc libc6-dev make pkg-config libfcgi-dev libpq-dev libyajl-dev
-		libjwt-dev libssl-dev libcurl4-openssl-dev postgresql nginx
+		libjwt-dev libssl-dev libcurl4-openssl-dev libmagic-dev postgresql nginx
 		openssl curl'
 	[test]='perl libcmocka-dev pgtap libtap-parser-sourcehandler-pgtap-perl ffmpeg'
 	[bench]='wrk'

@@ -82,7 +82,7 @@ start_programs() {
 		kith-checkout) add_settings c ;;
 		kith-storage)
 			add_settings f
-			own+=("KITH_STORAGE=$(storage_dir)")
+			own+=("KITH_STORAGE=$(storage_dir)" "KITH_STORAGE_SECRET=$KITH_HOME/storage-secret")
 			;;
 		kith-worker)
 			add_settings w
