@@ -7,7 +7,8 @@ use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Kith::Test;
-use Time::HiRes qw(sleep time);
+use List::Util qw(sum0);
+use Time::HiRes qw(time);
 
 # Two processes a program; a statement may take a second.
 my $k = Kith::Test->new(own => 1, env => { KITH_STATEMENT_TIMEOUT => 1000, KITH_STATEMENT_TIMEOUT_ANON => 500 });
@@ -36,11 +37,15 @@ sub timely ($ask, $name) {
 	return;
 }
 
+# How often processes of a program have gone to wait.
+sub turns { sum0 map { $instance->waits($_->{pid}) } grep { $_->{name} eq 'kith-conversations' } $instance->programs }
+
 # Readers that leave: their statements are cancelled, which nobody takes either.
 for (1 .. 2) {
 	my $socket = $k->raw;
+	my $turns = turns();
 	$socket->send($socket->head('GET /rest/v1/conversations HTTP/1.1', $socket->caller_lines($ana)));
-	sleep 0.5;
+	ok poll(10, sub { turns() > $turns }), 'a process waits with a reader';
 	$socket->close;
 }
 timely(sub { $ana->get('/rest/v1/conversations') }, 'a read after readers that left') for 1 .. 2;

@@ -18,10 +18,13 @@ sub awake ($name) { grep { $_->{name} eq $name } serving() }
 
 is scalar(awake('kith-memories')), 0, 'a program that nobody has called has no process';
 is_json $ana->get('/rest/v1/memories'), 200, [], 'its first call is answered';
+# Somebody keeps calling, however long we take to look.
+my $load = Kith::Test::Load->start(1, sub { $ana->get('/rest/v1/memories')->status });
 is scalar(awake('kith-memories')), 2, 'by one of its processes';
 is scalar(grep { $_->{name} !~ /^kith-(?:memories|users|rest)$/ } serving()), 0,
     'and nobody else has woken up';
 like $instance->kith('status'), qr/^  kith-memories +is awake, processes: 2$/m, 'kith status names it';
+is scalar(grep { $_ != 200 } $load->stop), 0, 'while it serves';
 
 ok poll(10, sub { !serving() }), 'after a second without a call all sleep';
 ok !$k->sql("select count(*) from pg_stat_activity where usename in ('kith_api', 'kith_service')"),

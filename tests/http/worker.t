@@ -53,8 +53,8 @@ sub enqueue ($payload, $key = uuid) {
 }
 
 sub job ($id) { JSON::PP->new->decode($k->sql("select to_json(j) from kith.jobs j where id = $id")) }
-sub ended ($id) { poll(20, sub { job($id)->{status} =~ /^(done|failed)$/ && job($id) }) }
-sub tried ($id, $times = 1) { poll(20, sub { my $j = job($id); $j->{attempts} >= $times && $j->{status} ne 'running' && $j }) }
+sub ended ($id) { $k->row_when('kith-worker', sub { job($id) }, sub ($j) { $j->{status} =~ /^(done|failed)$/ }) }
+sub tried ($id, $times = 1) { $k->row_when('kith-worker', sub { job($id) }, sub ($j) { $j->{attempts} >= $times && $j->{status} ne 'running' }) }
 sub mail_of ($id) { $stub->mails; (grep { $_->{messageId} eq $id } $stub->mails) }
 
 # --- what arrives ------------------------------------------------------------
@@ -181,7 +181,7 @@ sub schedule ($fields) {
 }
 
 sub message ($id) { JSON::PP->new->decode($k->sql("select to_json(m) from public.scheduled_messages m where id = '$id'")) }
-sub settled ($id) { poll(20, sub { message($id)->{status} =~ /^(sent|failed)$/ && message($id) }) }
+sub settled ($id) { $k->row_when('kith-worker', sub { message($id) }, sub ($m) { $m->{status} =~ /^(sent|failed)$/ }) }
 
 $id = schedule({ scheduled_for => 'now', subject => 'Your week', content => json({ text => "Well done, O'Neil.\n" }) });
 is settled($id)->{status}, 'sent', 'a scheduled mail is sent when it is due';

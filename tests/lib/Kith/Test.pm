@@ -102,6 +102,17 @@ sub raw ($self, %options) { Kith::Test::Raw->new($self, %options) }
 # Runs SQL as superuser of the private cluster; returns psql's unaligned output.
 sub sql ($self, $sql, @more) { $self->{instance}->sql($sql, @more) }
 
+# The row once that is true of it.  When it never becomes so the test ends, with what a program said last.
+sub row_when ($self, $program, $row, $true) {
+	my $found;
+	return $found if poll(60, sub { $true->($found = $row->()) });
+	my ($log) = grep { m{/\Q$program\E\.log\z} } $self->{instance}->logs;
+	open my $f, '<', $log or die "$log: $!\n";
+	my @lines = <$f>;
+	splice @lines, 0, -10;
+	die 'still ', json($found), "\n", @lines;
+}
+
 # Undoes something at the end, also when the test dies.
 sub later ($self, $code) { push @{ $self->{later} }, $code; return }
 

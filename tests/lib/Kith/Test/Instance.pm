@@ -122,6 +122,13 @@ sub memory ($self, $pid, $kind) {
 	return $kb // ();
 }
 
+# How often a process has gone to wait for something.
+sub waits ($self, $pid) {
+	open my $f, '<', "/proc/$pid/status" or return 0;
+	my ($n) = map { /^voluntary_ctxt_switches:\s+(\d+)/ } <$f>;
+	return $n // 0;
+}
+
 # The first process of a part: postgresql, nginx, or an executable of ours.
 sub pid ($self, $part) {
 	open my $f, '<', "$self->{home}/pids/$part" or return;

@@ -47,6 +47,7 @@ sub users ($self, %users) { $self->tell('/users', \%users) }
 # Everything that came for a provider.
 sub record ($self, $provider) {
 	my $reply = $self->{http_client}->get("http://127.0.0.1:$self->{http}/record");
+	die "stub: $reply->{content}\n" unless $reply->{success};
 	return grep { $_->{provider} eq $provider } map { $json->decode($_) } split /\n/, $reply->{content};
 }
 
