@@ -128,6 +128,10 @@ at_once(sub { at_most_once("public.generate_voice_message('$message')") });
 is sql("select status from public.voice_messages where id = '$message'"), 'generating', 'the message is spoken';
 is sql("select count(*) from kith.jobs where user_id = '$user' and kind = 'generate_voice_message'"), 1, 'by one job';
 
+# What is to be removed is looked at before the worker of this instance does it.
+sql("create function kith.put_off() returns trigger language plpgsql as \$\$ begin new.run_at := now() + interval '1 hour'; return new; end \$\$;
+    create trigger put_off before insert on kith.jobs for each row when (new.user_id = '$user') execute function kith.put_off()");
+
 # A clip recorded on two phones at once.
 at_once(sub ($n) {
 	return as_user($user, "insert into public.clips (profile_id, prompt_index, prompt_text, audio_storage_path, mime_type)
@@ -139,6 +143,7 @@ is sql("select count(distinct p) || ' ' || bool_or(p = c.audio_storage_path)
     from kith.jobs j, jsonb_array_elements_text(j.payload -> 'paths') p, public.clips c
     where j.user_id = '$user' and c.profile_id = '$profile' and c.prompt_index = 7"), '8 false', 'and the other eight files are removed';
 sql("delete from public.profiles where id = '$profile'; delete from kith.jobs where user_id = '$user'");
+sql("drop trigger put_off on kith.jobs; drop function kith.put_off()");
 
 # Telegram: one live token, used once, by one account.
 my $other = new_user;
