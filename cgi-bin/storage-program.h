@@ -51,6 +51,9 @@ const char *storage_key(struct kith_request *req, const char *raw, size_t n);
  */
 int storage_check_key(struct kith_request *req, const char *key);
 
+/* 0 when text may name a bucket: up to 100 of these characters but the slash, no blanks outside; else -1 with 400. */
+int storage_check_bucket(struct kith_request *req, const char *bucket);
+
 /* The name of a bucket in the path, decoded; NULL with 400 InvalidBucketName. */
 const char *storage_bucket(struct kith_request *req, const char *raw, size_t n);
 

@@ -92,17 +92,22 @@ storage_key(struct kith_request *req, const char *raw, size_t n)
 	return key && !storage_check_key(req, key) ? key : NULL;
 }
 
+int
+storage_check_bucket(struct kith_request *req, const char *bucket)
+{
+	size_t n = strlen(bucket);
+
+	if (n && n <= BUCKET_MAX && !bucket[strspn(bucket, NAME_CHARACTERS)] && *bucket != ' ' && bucket[n - 1] != ' ')
+		return 0;
+	return storage_fail(req, "InvalidBucketName", "Bucket name invalid");
+}
+
 const char *
 storage_bucket(struct kith_request *req, const char *raw, size_t n)
 {
 	const char *bucket = decode(req, raw, n);
-	size_t length = bucket ? strlen(bucket) : 0;
 
-	if (length && length <= BUCKET_MAX && !bucket[strspn(bucket, NAME_CHARACTERS)] && *bucket != ' ' &&
-	    bucket[length - 1] != ' ')
-		return bucket;
-	storage_fail(req, "InvalidBucketName", "Bucket name invalid");
-	return NULL;
+	return storage_check_bucket(req, bucket ? bucket : "") ? NULL : bucket;
 }
 
 int

@@ -19,6 +19,12 @@
  */
 static const struct kith_route routes[] = {
 	{ KITH_POST | KITH_PUT, "/_probe/storage/v1/object/*", storage_may_upload },
+	{ KITH_GET | KITH_POST, "/bucket", storage_buckets },
+	{ KITH_GET | KITH_POST | KITH_PUT | KITH_DELETE, "/bucket/*", storage_one_bucket },
+	{ KITH_POST, "/object/list/*", storage_list },
+	{ KITH_POST, "/object/list-v2/*", storage_list_v2 },
+	{ KITH_POST, "/object/move", storage_move },
+	{ KITH_POST, "/object/copy", storage_copy },
 	{ KITH_POST, "/object/sign/*", storage_sign },
 	{ KITH_GET, "/object/sign/*", storage_download_signed },
 	{ KITH_POST, "/object/upload/sign/*", storage_sign_upload },
@@ -30,6 +36,7 @@ static const struct kith_route routes[] = {
 	{ KITH_GET, "/object/info/*", storage_info },
 	{ KITH_GET, "/object/*", storage_download },
 	{ KITH_POST | KITH_PUT, "/object/*", storage_upload },
+	{ KITH_DELETE, "/object/*", storage_remove },
 	{ 0 },
 };
 
