@@ -42,12 +42,14 @@ endif
 
 # Resources share an executable, and so a parent and most of its memory, but for those that keep secrets of their own
 # or bring libraries that the others do without.  Any other can be had alone too: make build/plain/kith-users.
-# cgi-bin/auth-*.c are parts of auth, and so is kith-passwords, which has processes of its own.
+# cgi-bin/auth-*.c are parts of auth, and so is kith-passwords, which has processes of its own.  kith-clips writes files,
+# which only the executable of storage does.
 RESOURCES := $(foreach f,$(patsubst cgi-bin/%.c,%,$(wildcard cgi-bin/*.c)),$(if $(findstring -,$f),,$f))
 RESOURCES := $(filter-out worker,$(RESOURCES))
 APART := $(filter auth storage webhooks checkout,$(RESOURCES))
 auth_and := $(filter passwords,$(RESOURCES))
-SHARED := $(filter-out $(APART) $(auth_and),$(RESOURCES))
+storage_and := $(filter clips,$(RESOURCES))
+SHARED := $(filter-out $(APART) $(auth_and) $(storage_and),$(RESOURCES))
 SERVERS := $(BUILD)/kith-programs $(APART:%=$(BUILD)/kith-%)
 PROGRAMS := $(SERVERS) $(BUILD)/kith-worker
 LIB_OBJS := $(patsubst lib/%.c,$(BUILD)/lib/%.o,$(wildcard lib/*.c))

@@ -28,7 +28,7 @@
 /* The executable, with all that is linked into it. */
 static struct kith_supervised *programs;
 static int nprograms;
-static bool related;	/* all are parts of the first one */
+static bool related;	/* the executable is named after the first one */
 
 static const char *
 own_name(void)
@@ -216,7 +216,8 @@ name_programs(const struct kith_resource *const *resources)
 	while (resources[n])
 		n++;
 	programs = calloc((size_t)n, sizeof(*programs));
-	related = n == 1 || resources[1]->beside;
+	/* Who has a URL of its own, others may have come along with. */
+	related = n == 1 || (resources[0]->mount && strcmp(resources[0]->mount, KITH_FUNCTIONS));
 	for (; programs && nprograms < n; nprograms++) {
 		char *name;
 

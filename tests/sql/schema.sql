@@ -115,6 +115,10 @@ select set_eq($$ select signature from test.functions where prosecdef $$, array[
     'kith.forget_files(text[])', 'kith.keep_version()', 'kith.release_versions()',
     'kith.unknown_files(text[])', 'storage_usage()'
 ] || array[
+    'kith.advance_upload(uuid,bigint)', 'kith.create_upload(uuid,text,uuid,text,text,bigint,boolean,text)', 'kith.end_upload(uuid)',
+    'kith.find_upload(uuid,text,uuid,uuid)', 'kith.finish_upload(uuid,text,text,text,jsonb,jsonb,uuid,boolean)',
+    'kith.store_clip(uuid,integer,text,integer,text,text,text,jsonb,uuid)'
+] || array[
     'kith.apply_elevenlabs(text,text,text,text,bytea)', 'kith.apply_resend(text,text,text,text,bytea)',
     'kith.apply_telegram(text,text,text,text,bytea)', 'kith.refused_address(text,boolean)', 'kith.sweep_webhook_events(integer)'
 ] || array[
