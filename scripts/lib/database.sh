@@ -7,7 +7,8 @@ help[migrate]='bring the database to the newest schema
 
 usage: kith migrate [ARGUMENT...]
 
-Applies what is new in sql/ to the running instance; kith up does so as well.
+Applies what is new in sql/ to the running instance, and makes the buckets of
+KITH_BUCKETS that are missing; kith up does so as well.
 Arguments go to kith-migrate, which says more with kith-migrate --help.'
 
 # The database logins of the programs.
@@ -149,10 +150,19 @@ migrate_database() {
 		tail -n 20 "$log" >&2
 		fail "could not bring the schema up to date: read $log"
 	}
+	make_buckets
+}
+
+# Apps take it that the buckets they name are there.
+make_buckets() {
+	psql -XqAt -v ON_ERROR_STOP=1 -v buckets="$KITH_BUCKETS" >/dev/null <<-'END' || fail 'could not make the buckets'
+		select kith.make_buckets(:'buckets')
+	END
 }
 
 kith_migrate() {
 	load_settings in-force
 	alive postgresql || fail 'the instance does not run: kith up'
-	exec "$(migrate_command)" "$@"
+	"$(migrate_command)" "$@"
+	[[ " $* " == *" --status "* ]] || make_buckets
 }

@@ -40,6 +40,7 @@ KITH_LEMONSQUEEZY_STORE_ID||cw|number of your store there
 KITH_CA_CERTIFICATES||cw|file of the certificates that calls to others trust; empty: those of the system
 KITH_ALLOW_HTTP_PROVIDERS|0|cw|1: calls to others than this machine may go without TLS
 KITH_STORAGE||s|directory of the files that are stored; storage in KITH_HOME
+KITH_BUCKETS|documents(50MB) training_clips(20MB,audio/*,video/*) voice_messages(50MB,audio/*,video/*) avatars(5MB,image/*)|s|buckets that kith migrate makes where they are missing: names with blanks between, and for each public, a size, and what may be stored
 KITH_FILE_LIMIT|52428800|f|most bytes of one file; a bucket may have less
 KITH_SIGNED_UPLOAD_EXPIRY|7200|f|seconds that a signed URL takes an upload
 KITH_FFMPEG|/usr/bin/ffmpeg|w|program that listens to recordings: how long they are, and whether they should be made again
