@@ -62,7 +62,8 @@ worker_do_delete_files(struct kith_arena *a, const struct worker_job *job, struc
 		kith_buf_putc(&list, '[');
 	kith_buf_putc(&list, ']');
 	/* A path may have been used again since it was given up. */
-	if (worker_db_run(a, "select kith.delete_stored_files(kith.unused_files(array(select jsonb_array_elements_text($1))), $2)",
+	if (worker_db_run(a,
+		"select kith.delete_stored_files(kith.unused_files(array(select jsonb_array_elements_text($1))), $2)",
 		WORKER_PARAMS(list.s, before))) {
 		result->outcome = KITH_DONE;
 		return;
@@ -97,9 +98,12 @@ add(struct versions *v, const char *version)
 static void
 remove_files(const PGresult *versions)
 {
-	for (int i = 0; i < PQntuples(versions); i++)
-		if (kith_store_remove(PQgetvalue(versions, i, 0)))
-			kith_log(KITH_LOG_ERROR, "file %s: cannot be removed: %s", PQgetvalue(versions, i, 0), strerror(errno));
+	for (int i = 0; i < PQntuples(versions); i++) {
+		const char *version = PQgetvalue(versions, i, 0);
+
+		if (kith_store_remove(version))
+			kith_log(KITH_LOG_ERROR, "file %s: cannot be removed: %s", version, strerror(errno));
+	}
 }
 
 static const char *
@@ -183,8 +187,8 @@ look_into(struct kith_arena *a, const char *path)
 		if (sub->d_name[0] == '.' || !(inner = open_directory(a, kith_format(a, "%s/%s", path, sub->d_name))))
 			continue;
 		while ((entry = readdir(inner))) {
-			if (!kith_store_is_version(entry->d_name) || fstatat(dirfd(inner), entry->d_name, &file, AT_SYMLINK_NOFOLLOW) ||
-			    file.st_ctime >= old)
+			if (!kith_store_is_version(entry->d_name) ||
+			    fstatat(dirfd(inner), entry->d_name, &file, AT_SYMLINK_NOFOLLOW) || file.st_ctime >= old)
 				continue;
 			add(&v, entry->d_name);
 			if (v.n == BATCH && !remove_unknown(a, &v))

@@ -49,7 +49,11 @@ become_decoder(const char *path, int out)
 		unsigned what;
 		rlim_t most;
 	} limits[] = {
-		{ RLIMIT_CPU, CPU_S }, { RLIMIT_AS, MEMORY }, { RLIMIT_FSIZE, 0 }, { RLIMIT_NOFILE, 16 }, { RLIMIT_CORE, 0 },
+		{ RLIMIT_CPU, CPU_S },
+		{ RLIMIT_AS, MEMORY },
+		{ RLIMIT_FSIZE, 0 },
+		{ RLIMIT_NOFILE, 16 },
+		{ RLIMIT_CORE, 0 },
 	};
 	/* clang-format off */
 	const char *arguments[] = { kith_settings.ffmpeg, "-nostdin", "-v", "quiet", "-threads", "1",
@@ -109,8 +113,14 @@ listen_to(int from, struct kith_recording *r)
 	return false;
 }
 
-/* How decoding ended: what could be decoded is in r; DENSE: nobody knows how long it is. */
-static enum { HEARD, DENSE, SLOW, BROKEN }
+enum decoded {
+	HEARD,		/* as far as there was anything */
+	DENSE,		/* it takes more than it may: nobody knows how long it is */
+	SLOW,		/* the machine is busy */
+	BROKEN,		/* there is no ffmpeg, or no process */
+};
+
+static enum decoded
 decode(const char *path, struct kith_recording *r)
 {
 	int ends[2], status;
@@ -142,7 +152,7 @@ decode(const char *path, struct kith_recording *r)
 static void
 probe(struct kith_arena *a, const char *table, const char *id, const char *version, struct worker_result *result)
 {
-	const char *duration = NULL, *quality = "unknown";
+	const char *size, *duration = NULL, *quality = "unknown";
 	struct kith_recording r = { 0 };
 	struct stat file;
 
@@ -165,10 +175,14 @@ probe(struct kith_arena *a, const char *table, const char *id, const char *versi
 		result->error = "ffmpeg: could not be started";
 		return;
 	}
-	result->outcome = worker_db_insist(a, "select kith.note_recording($1, $2, $3, $4, $5, $6)",
-	    WORKER_PARAMS(table, id, version, kith_format(a, "%lld", (long long)file.st_size), duration, quality)) ?
-	    KITH_DONE : KITH_UNREACHED;
-	result->error = result->outcome == KITH_DONE ? NULL : "the database is away";
+	size = kith_format(a, "%lld", (long long)file.st_size);
+	if (worker_db_insist(a, "select kith.note_recording($1, $2, $3, $4, $5, $6)",
+		WORKER_PARAMS(table, id, version, size, duration, quality))) {
+		result->outcome = KITH_DONE;
+		return;
+	}
+	result->outcome = KITH_UNREACHED;
+	result->error = "the database is away";
 }
 
 void
