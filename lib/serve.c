@@ -208,6 +208,13 @@ run(const struct kith_resource *const *resources, const char *dir, int argc, cha
 	return EX_OK;
 }
 
+/* A part of the first one, or what has come along with it for a path that programs share. */
+static bool
+belongs(const struct kith_resource *first, const struct kith_resource *second)
+{
+	return second->beside || (first->mount && second->mount && !strcmp(second->mount, KITH_FUNCTIONS));
+}
+
 static int
 name_programs(const struct kith_resource *const *resources)
 {
@@ -216,8 +223,7 @@ name_programs(const struct kith_resource *const *resources)
 	while (resources[n])
 		n++;
 	programs = calloc((size_t)n, sizeof(*programs));
-	/* Who has a URL of its own, others may have come along with. */
-	related = n == 1 || (resources[0]->mount && strcmp(resources[0]->mount, KITH_FUNCTIONS));
+	related = n == 1 || belongs(resources[0], resources[1]);
 	for (; programs && nprograms < n; nprograms++) {
 		char *name;
 
