@@ -8,7 +8,8 @@ declare -A packages=(
 	[run]='gcc libc6-dev make pkg-config libfcgi-dev libpq-dev libyajl-dev
 		libjwt-dev libssl-dev libcurl4-openssl-dev libmagic-dev postgresql nginx
 		openssl curl'
-	[test]='perl libcmocka-dev pgtap libtap-parser-sourcehandler-pgtap-perl ffmpeg'
+	[test]='perl libcmocka-dev pgtap libtap-parser-sourcehandler-pgtap-perl
+		chromium ffmpeg'
 	[bench]='wrk'
 	[fuzz]='clang'
 )

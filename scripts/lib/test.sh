@@ -59,7 +59,7 @@ test_files() {
 	local dir
 
 	compgen -G "build/$KITH_VARIANT/tests/*.t"
-	for dir in tests/{sql,http,sdk,systems,fault}; do
+	for dir in tests/{sql,http,sdk,browser,systems,fault}; do
 		[[ ! -d $dir ]] || find "$dir" -name node_modules -prune -o \
 			\( -name '*.t' -o -name '*.sql' -o -name '*.mjs' -executable \) \
 			-print | LC_ALL=C sort
