@@ -58,22 +58,6 @@ replace(struct kith_keys *keys)
 	current = keys;
 }
 
-/* Compares a file with its stamp, and takes the new stamp: a bad file is read once, not with every request. */
-static bool
-changed(const char *path, struct kith_stamp *stamp)
-{
-	struct kith_stamp now = { .there = false };
-	struct stat st;
-
-	if (!stat(path, &st))
-		kith_stamp_take(&st, &now);
-	if (now.there == stamp->there && now.inode == stamp->inode && now.size == stamp->size &&
-	    now.modified.tv_sec == stamp->modified.tv_sec && now.modified.tv_nsec == stamp->modified.tv_nsec)
-		return false;
-	*stamp = now;
-	return true;
-}
-
 static bool
 any_changed(void)
 {
@@ -86,9 +70,9 @@ any_changed(void)
 	if ((uint64_t)(now - looked) < LOOK_MS)
 		return false;
 	looked = now;
-	any = changed(kith_settings.keys, &current->stamp);
+	any = kith_stamp_changed(kith_settings.keys, &current->stamp);
 	for (size_t i = 0; i < current->nsets; i++)
-		any |= changed(current->sets[i].path, &current->sets[i].stamp);
+		any |= kith_stamp_changed(current->sets[i].path, &current->sets[i].stamp);
 	return any;
 }
 

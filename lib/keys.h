@@ -30,6 +30,7 @@
 #include <time.h>
 
 #include "auth.h"
+#include "stamp.h"
 
 #define KITH_SHA256_SIZE 32
 
@@ -59,14 +60,6 @@ struct kith_key {
 struct kith_api_key {
 	unsigned char sha256[KITH_SHA256_SIZE];
 	struct kith_identity identity;	/* claims are NULL until the key is first seen: only then is its text known */
-};
-
-/* Which content a file had: another content has another stamp. */
-struct kith_stamp {
-	bool there;
-	ino_t inode;
-	off_t size;
-	struct timespec modified;
 };
 
 /* A set of foreign keys. */

@@ -28,12 +28,6 @@ struct load {
 	size_t error_size;
 };
 
-void
-kith_stamp_take(const struct stat *st, struct kith_stamp *stamp)
-{
-	*stamp = (struct kith_stamp){ true, st->st_ino, st->st_size, st->st_mtim };
-}
-
 __attribute__((format(printf, 2, 3))) static int
 refuse(struct load *l, const char *format, ...)
 {

@@ -7,10 +7,6 @@
 #include <stddef.h>
 
 struct kith_keys;
-struct kith_stamp;
-struct stat;
-
-void kith_stamp_take(const struct stat *st, struct kith_stamp *stamp);
 
 /*
  * The keys in the file at path, in an arena of their own; sets that are missing

@@ -86,7 +86,7 @@ speaks_rest(const struct kith_resource *resource)
 static void
 dispatch(const struct kith_resource *resource)
 {
-	if (request.method == KITH_OPTIONS)
+	if (request.method == KITH_OPTIONS && !resource->no_cors)
 		kith_reply_preflight(&request);
 	else if (kith_route_mounted(resource, request.path))
 		kith_route_handle(&request, resource);
@@ -164,6 +164,7 @@ serve_connection(const struct kith_resource *resource, struct kith_arena *arena,
 	length = kith_request_init(&request, arena, fcgi.envp);
 	request.fd = fd;
 	request.write_error = resource->write_error;
+	request.no_cors = resource->no_cors;
 	request.started_us = started;
 	whole = answer(resource, length);
 	kith_arena_reset(arena);

@@ -30,7 +30,7 @@
 
 /* clang-format off */
 /*
- * On every answer, errors included: without the exposed names a browser shows
+ * On every answer to a page, errors included: without the exposed names a browser shows
  * supabase-js no counts.  nginx adds what its own errors need too: request id,
  * no-store, nosniff.
  */
@@ -206,7 +206,8 @@ head(struct kith_buf *out, struct kith_request *req)
 
 	kith_buf_printf(out, "Status: %d %s\r\n", r->status, reason(r->status));
 	kith_buf_add(out, r->headers.s, r->headers.len);
-	kith_buf_lit(out, COMMON);
+	if (!req->no_cors)
+		kith_buf_lit(out, COMMON);
 	if (r->no_body)
 		kith_buf_lit(out, "\r\n");
 	else

@@ -72,6 +72,8 @@ struct kith_request {
 	 */
 	void (*write_error)(struct kith_request *req);
 
+	bool no_cors;			/* the answer is for no page */
+
 	int fd;				/* connection to nginx, -1 in tests */
 	int64_t looked_us;		/* when it was last seen that the peer is there, or has left */
 	bool left;

@@ -36,6 +36,7 @@ struct kith_resource {
 	int (*init)(void);			/* at start, in the parent; -1 after a line on stderr; NULL: nothing to do */
 	void (*write_error)(struct kith_request *req);	/* see struct kith_request; NULL: as PostgREST does */
 	bool fallback;				/* serves every name that no other program does */
+	bool no_cors;				/* no page asks it: no CORS headers, and OPTIONS is refused as any other method */
 	int processes;				/* unless KITH_PROCESSES is set; 0: two */
 	int nice;				/* how far its processes stand back behind others, as nice(2) counts it */
 };

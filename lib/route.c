@@ -25,11 +25,13 @@ tail_of(const struct kith_route *route, const char *path)
 	return strcmp(path, route->path) ? NULL : "";
 }
 
-/* HEAD goes with GET, and everything is asked about with OPTIONS. */
+/* HEAD goes with GET, and everything that pages ask is asked about with OPTIONS. */
 static unsigned
-allowed(const struct kith_route *route)
+allowed(const struct kith_resource *resource, const struct kith_route *route)
 {
-	return route->methods | KITH_OPTIONS | (route->methods & KITH_GET ? KITH_HEAD : 0u);
+	unsigned with = resource->no_cors ? 0u : KITH_OPTIONS;
+
+	return route->methods | with | (route->methods & KITH_GET ? KITH_HEAD : 0u);
 }
 
 static int
@@ -59,9 +61,9 @@ kith_route_handle(struct kith_request *req, const struct kith_resource *resource
 			continue;
 		req->route = kith_format(req->arena, "%s%s", resource->mount, r->path);
 		req->tail = tail;
-		if (req->method & allowed(r))
+		if (req->method & allowed(resource, r))
 			return r->handle(req);
-		methods |= allowed(r);
+		methods |= allowed(resource, r);
 	}
 	if (methods)
 		return refuse_method(req, methods);

@@ -42,6 +42,12 @@ struct kith_settings {
 	const char *lemonsqueezy_key;	/* KITH_LEMONSQUEEZY_API_KEY: path of a file that holds it */
 	const char *lemonsqueezy_base_url;	/* KITH_LEMONSQUEEZY_BASE_URL */
 	long lemonsqueezy_store;	/* KITH_LEMONSQUEEZY_STORE_ID; 0: none */
+	bool lemonsqueezy_allow_test;	/* KITH_LEMONSQUEEZY_ALLOW_TEST: its events in test mode count too */
+	const char *stripe_webhook_secret;	/* KITH_STRIPE_WEBHOOK_SECRET: path of a file that holds secrets; NULL: no events */
+	const char *lemonsqueezy_webhook_secret;	/* KITH_LEMONSQUEEZY_WEBHOOK_SECRET: likewise */
+	const char *resend_webhook_secret;	/* KITH_RESEND_WEBHOOK_SECRET */
+	const char *telegram_webhook_secret;	/* KITH_TELEGRAM_WEBHOOK_SECRET */
+	const char *elevenlabs_webhook_secret;	/* KITH_ELEVENLABS_WEBHOOK_SECRET */
 	const char *ca_certificates;	/* KITH_CA_CERTIFICATES: file of those whom calls trust; NULL: the system's */
 	bool allow_http_providers;	/* KITH_ALLOW_HTTP_PROVIDERS: calls without TLS beyond loopback */
 	const char *ffmpeg;		/* KITH_FFMPEG: path of the program that decodes recordings */

@@ -135,6 +135,7 @@ start_instance() {
 		install_app
 	else
 		same_settings
+		write_secret_files # a new secret of webhooks counts at once
 	fi
 	if ((${#stopped[@]} > 0)); then
 		start_stopped

@@ -127,8 +127,11 @@ write_storage_secret() {
 declare -A secret_files=(
 	[KITH_SMTP_PASSWORD]=smtp-password [KITH_RESEND_API_KEY]=resend-key
 	[KITH_STRIPE_API_KEY]=stripe-key [KITH_LEMONSQUEEZY_API_KEY]=lemonsqueezy-key
+	[KITH_STRIPE_WEBHOOK_SECRET]=stripe [KITH_LEMONSQUEEZY_WEBHOOK_SECRET]=lemonsqueezy
+	[KITH_RESEND_WEBHOOK_SECRET]=resend [KITH_TELEGRAM_WEBHOOK_SECRET]=telegram
+	[KITH_ELEVENLABS_WEBHOOK_SECRET]=elevenlabs
 )
-declare -A secret_dirs=([c]=checkout [w]=worker)
+declare -A secret_dirs=([c]=checkout [h]=webhooks [w]=worker)
 
 write_secret_files() {
 	local reader

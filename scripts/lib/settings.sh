@@ -6,7 +6,7 @@
 # `kith token` agree with the running programs whatever their own environment
 # says.
 
-# name | default | read by: p = all programs, a = auth, c = checkout, f = storage, w = worker (each alone, or together), s = scripts | what it does
+# name | default | read by: p = all programs, a = auth, c = checkout, f = storage, h = webhooks, w = worker (each alone, or together), s = scripts | what it does
 settings_table='
 KITH_PORT|8000|s|port of plain http on loopback
 KITH_HTTPS_PORT||s|port of https on loopback; the next one after KITH_PORT
@@ -36,7 +36,13 @@ KITH_STRIPE_API_KEY||cw|file that holds a key of Stripe (Checkout, Portal and Su
 KITH_STRIPE_BASE_URL|https://api.stripe.com|cw|where that API is
 KITH_LEMONSQUEEZY_API_KEY||cw|file that holds a key of Lemon Squeezy; others may not read it
 KITH_LEMONSQUEEZY_BASE_URL|https://api.lemonsqueezy.com|cw|where that API is
-KITH_LEMONSQUEEZY_STORE_ID||cw|number of your store there
+KITH_LEMONSQUEEZY_STORE_ID||chw|number of your store there
+KITH_LEMONSQUEEZY_ALLOW_TEST|0|h|1: what it tells in test mode counts too
+KITH_STRIPE_WEBHOOK_SECRET||h|file that holds the secret of what Stripe tells, or several, the newest first; empty: Stripe is not heard
+KITH_LEMONSQUEEZY_WEBHOOK_SECRET||h|file that holds the secret of what Lemon Squeezy tells, or several, the newest first; empty: Lemon Squeezy is not heard
+KITH_RESEND_WEBHOOK_SECRET||h|file that holds the secret of what Resend tells, or several, the newest first; empty: Resend is not heard
+KITH_TELEGRAM_WEBHOOK_SECRET||h|file that holds the secret of what Telegram tells, or several, the newest first; empty: Telegram is not heard
+KITH_ELEVENLABS_WEBHOOK_SECRET||h|file that holds the secret of what ElevenLabs tells, or several, the newest first; empty: ElevenLabs is not heard
 KITH_CA_CERTIFICATES||cw|file of the certificates that calls to others trust; empty: those of the system
 KITH_ALLOW_HTTP_PROVIDERS|0|cw|1: calls to others than this machine may go without TLS
 KITH_STORAGE||s|directory of the files that are stored; storage in KITH_HOME

@@ -80,6 +80,7 @@ start_programs() {
 			own+=("KITH_SIGNING_KEY=$KITH_HOME/auth/signing-key" "KITH_AUTH_SECRET=$KITH_HOME/auth/secret" "KITH_ISSUER=$url/auth/v1")
 			;;
 		kith-checkout) add_settings c ;;
+		kith-webhooks) add_settings h ;;
 		kith-storage)
 			add_settings f
 			own+=("KITH_STORAGE=$(storage_dir)" "KITH_STORAGE_SECRET=$KITH_HOME/storage-secret")

@@ -70,8 +70,9 @@ sub error_problem ($self, $reply) {
 # The keys of an error: the one that names its code, the one that says it in
 # words, and others.  The auth program speaks as the SDKs' auth expects: with a
 # version of the API in one way, without in another.  What nginx answers itself
-# is the same everywhere.
+# is the same everywhere, but for providers of webhooks, who are told a code only.
 sub error_form ($self, $reply, $body) {
+	return qw(code code) if $reply->path =~ m{^/webhooks(?:/|$)};
 	return qw(code message details hint) if $reply->path !~ m{^/auth/v1/} || exists $body->{hint};
 	return $reply->header('x-supabase-api-version') ? qw(code message) : qw(error_code msg code);
 }
