@@ -9,6 +9,7 @@
 #include "settings.h"
 #include "store.h"
 #include "teststop.h"
+#include "utf8.h"
 
 /* Of a name that somebody else takes at the same moment; then the caller is asked again whether it may overwrite. */
 #define TRIES 3
@@ -33,7 +34,8 @@ too_large(struct kith_request *req)
 static int
 unsupported(struct kith_request *req, const char *type)
 {
-	return storage_fail(req, "InvalidMimeType", "mime type %s is not supported", type);
+	return storage_fail(req, "InvalidMimeType", "mime type %s is not supported",
+	    kith_utf8_valid(type, strlen(type)) ? type : "of other letters");
 }
 
 /* A media type that may stand in a header: type/subtype and whatever follows in ASCII. */
@@ -47,7 +49,7 @@ is_type(const char *type)
 		return false;
 	subtype = strspn(type + main_type + 1, token);
 	type += main_type + 1 + subtype;
-	if (!subtype || (*type && !strchr("; \t", *type)))
+	if (!subtype || !strchr(";", type[strspn(type, " \t")]))
 		return false;
 	for (; *type; type++)
 		if ((*type < ' ' && *type != '\t') || *type > '~')

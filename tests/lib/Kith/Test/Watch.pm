@@ -50,12 +50,12 @@ sub error_problem ($self, $reply) {
 	my $body = eval { $json->decode($reply->body) };
 	return 'error body is no JSON object' unless ref $body eq 'HASH';
 	my ($code, $message, @more) = $self->error_form($reply, $body);
-	for my $key ($code, $message, @more) {
+	for my $key (grep { defined } $code, $message, @more) {
 		return "no key $key" unless exists $body->{$key};
 		return "$key is neither string nor null" if ref $body->{$key};
 	}
 	return 'code is empty' unless length($body->{$code} // '');
-	return 'message is empty' unless length($body->{$message} // '');
+	return 'message is empty' if $message && !length($body->{$message} // '');
 	for my $text (grep { defined && !ref } values %$body) {
 		while ($text =~ /($leak)/g) {
 			my $found = $1;
@@ -69,10 +69,11 @@ sub error_problem ($self, $reply) {
 
 # The keys of an error: the one that names its code, the one that says it in
 # words, and others.  The auth program speaks as the SDKs' auth expects: with a
-# version of the API in one way, without in another.  What nginx answers itself
-# is the same everywhere, but for providers of webhooks, who are told a code only.
+# version of the API in one way, without in another.  Providers that send events
+# read no words.  What nginx answers itself is the same everywhere.
 sub error_form ($self, $reply, $body) {
-	return qw(code code) if $reply->path =~ m{^/webhooks(?:/|$)};
+	return 'code' if $reply->path =~ m{^/webhooks(?:/|$)} && !exists $body->{hint};
+	return qw(code message error statusCode) if $reply->path =~ m{/storage/v1/};
 	return qw(code message details hint) if $reply->path !~ m{^/auth/v1/} || exists $body->{hint};
 	return $reply->header('x-supabase-api-version') ? qw(code message) : qw(error_code msg code);
 }
