@@ -203,4 +203,30 @@ is sql("select count(*) from kith.outbox o join public.scheduled_messages m on m
 at_once(sub { "select kith.schedule_message('$user', 'digest', now(), 'email') \\g /dev/null\n" });
 is sql("select count(*) from public.scheduled_messages where user_id = '$user' and message_type = 'digest'"), 1, 'eight that schedule the message of a day schedule one';
 
+# Files: of twenty-four at once that are too many together, those are stored that
+# the plan allows; and of all who create one name, one.  C14
+sql("insert into storage.buckets (id, name) values ('test_crowd', 'test_crowd')");
+sub store_file ($name, $size, $upsert = 'false') {
+	return "do \$\$ begin perform kith.store_object('test_crowd', '$name', gen_random_uuid()::text, '$user', '{\"size\": $size}', '{}', null, $upsert);
+	    exception when sqlstate 'PT403' then null; end \$\$;\n";
+}
+at_once(sub ($n) { join '', map { store_file("$user/$n.$_", 10_000_000) } 1 .. 3 });
+is sql("select count(*) || ' ' || (select bytes from kith.storage_usage where user_id = '$user') from storage.objects where owner_id = '$user'"),
+    '10 100000000', 'the quota holds, and nothing that fits is refused';
+at_once(sub ($n) {
+	my $remove = "set storage.allow_delete_query = 'true'; delete from storage.objects where bucket_id = 'test_crowd' and name like '$user/%' and random() < 0.3;\n";
+	return join '', map { store_file("$user/" . ($n + $_) % 5, 1_000_000 * $_, 'true'), $_ % 3 ? '' : $remove } 1 .. 10;
+});
+is sql("select bytes from kith.storage_usage where user_id = '$user'"),
+    sql("select coalesce(sum((metadata ->> 'size')::bigint), 0) from storage.objects where owner_id = '$user'"), 'the sum is right after many changes';
+is sql("select count(*) from kith.stored_files f where f.user_id = '$user' and not exists (select from storage.objects o where o.version = f.version)"), 0,
+    'and knows no file that has no row';
+my @creators = at_once(sub {
+	return "create function pg_temp.create_file() returns text language plpgsql as \$\$ begin
+	        return id from kith.store_object('test_crowd', 'one', gen_random_uuid()::text, null, '{\"size\": 1}', '{}', null, false);
+	    exception when unique_violation then return null; end \$\$;
+	    select pg_temp.create_file();\n";
+});
+is @creators, 1, 'of eight who create one name, one does';
+
 done_testing;
