@@ -23,6 +23,8 @@ static const struct kind {
 	{ "mail", WORKER_QUICK, worker_mail_provider, worker_do_mail },
 	{ "delete_files", WORKER_QUICK, worker_files_provider, worker_do_delete_files },
 	{ "probe_recording", WORKER_SLOW, worker_media_provider, worker_do_probe_recording },
+	{ "reconcile_subscription", WORKER_SLOW, worker_billing_provider, worker_do_reconcile_subscription },
+	{ "cancel_subscription", WORKER_SLOW, worker_billing_provider, worker_do_cancel_subscription },
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))

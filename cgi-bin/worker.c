@@ -82,6 +82,8 @@ work(void)
 	while (!stopping()) {
 		int64_t until_us = kith_now_us() + LOOK_US, next_us;
 
+		/* However much there is to do: a round that is late looks as if nobody had listened. */
+		worker_billing_round();
 		/* Quick ones first: somebody sits and waits for the code in a mail. */
 		if (worker_jobs_work(WORKER_QUICK) || worker_messages_work() || worker_jobs_work(WORKER_SLOW) ||
 		    worker_files_sweep())
@@ -112,7 +114,7 @@ run(char *own_name)
 	if (kith_settings_load())
 		return EX_CONFIG;
 	kith_log_init(NAME);
-	if (worker_mail_init())
+	if (worker_mail_init() || worker_billing_init())
 		return EX_CONFIG;
 	/* Always readable: the supervisor, which starts whoever is called, finds the worker called from the start. */
 	program.listener = open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -116,9 +116,22 @@ void worker_do_delete_files(struct kith_arena *a, const struct worker_job *job, 
 /* Kind probe_recording: {"table","id"}, a clip or voice message that is listened to (worker-media.c). */
 void worker_do_probe_recording(struct kith_arena *a, const struct worker_job *job, struct worker_result *result);
 
-/* What these need: files, and who listens.  NULL: not there. */
+/* Kind reconcile_subscription: {"provider","subscription_id"}: fetched, and applied (worker-billing.c). */
+void worker_do_reconcile_subscription(struct kith_arena *a, const struct worker_job *job, struct worker_result *result);
+
+/* Kind cancel_subscription: {"provider","subscription_id"}, of somebody who is gone. */
+void worker_do_cancel_subscription(struct kith_arena *a, const struct worker_job *job, struct worker_result *result);
+
+/* Reads the settings.  0, or -1 after a line on stderr. */
+int worker_billing_init(void);
+
+/* Once a minute: queues the subscriptions that should be fetched, or ends what has ended where nobody can be asked. */
+void worker_billing_round(void);
+
+/* What these need: files, who listens, who is paid.  NULL: not there. */
 struct worker_provider *worker_files_provider(void);
 struct worker_provider *worker_media_provider(void);
+struct worker_provider *worker_billing_provider(void);
 
 /* Fills subject, text and html of a mail from a template and its values.  Returns NULL, or why that cannot be done. */
 const char *worker_template_fill(

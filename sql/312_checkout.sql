@@ -24,67 +24,48 @@ grant usage on schema kith to kith_checkout;
 
 set local role kith_owner;
 
--- One that is cancelled runs on until its end; then it is expired, or canceled.
--- One that is not paid, or paused, could be paid again any day.
-create function kith.subscription_runs(provider text, raw_status text) returns boolean
-language sql immutable set search_path = ''
-as $$
-    select raw_status = any (
-        case provider
-            when 'stripe' then '{active,trialing,past_due,unpaid,paused}'::text[]
-            else '{on_trial,active,past_due,unpaid,paused,cancelled}'
-        end
-    )
-$$;
-comment on function kith.subscription_runs(text, text) is
-    'Whether a subscription of that status may still cost money: then there must not be a second one.';
-
 -- The status is the provider's word where it is known.  An imported row has
 -- none before the first event: then it is taken as it stands.
-create function kith.has_subscription(user_id uuid, workspace_id uuid) returns boolean
+create function kith.has_subscription(user_id uuid) returns boolean
 language sql stable set search_path = ''
 as $$
-    select case
-        when workspace_id is null then
-            exists (
-                select from kith.billing_links l
-                where l.provider = 'stripe'
-                    and l.user_id = has_subscription.user_id
-                    and kith.subscription_runs(l.provider, l.raw_status)
-            )
-            or exists (
-                select from public.subscriptions s
-                where s.user_id = has_subscription.user_id
-                    and s.stripe_subscription_id is not null
-                    and s.status <> 'canceled'
-                    and not exists (
-                        select from kith.billing_links l
-                        where l.provider = 'stripe' and l.subscription_id = s.stripe_subscription_id and l.raw_status is not null
-                    )
-            )
-        else
-            exists (
+    select exists (
+            select from kith.billing_links l
+            where l.provider = 'stripe' and l.user_id = has_subscription.user_id and kith.stripe_live(l.raw_status)
+        )
+        or exists (
+            select from public.subscriptions s
+            where s.user_id = has_subscription.user_id
+                and s.stripe_subscription_id is not null
+                and s.status <> 'canceled'
+                and not exists (
+                    select from kith.billing_links l
+                    where l.provider = 'stripe' and l.subscription_id = s.stripe_subscription_id and l.raw_status is not null
+                )
+        )
+$$;
+comment on function kith.has_subscription(uuid) is 'Whether a user has a subscription at Stripe that goes on: then there must not be a second one.';
+
+create function kith.has_subscription(w public.workspaces) returns boolean
+language sql stable set search_path = ''
+as $$
+    select exists (
+            select from kith.billing_links l
+            where l.provider = 'lemonsqueezy'
+                and l.workspace_id = w.id
+                and kith.lemonsqueezy_live(l.raw_status, coalesce(w.subscription_expires_at, 'infinity'))
+        )
+        or w.lemonsqueezy_subscription_id is not null
+            and w.subscription_status = 'pro'
+            and not exists (
                 select from kith.billing_links l
                 where l.provider = 'lemonsqueezy'
-                    and l.workspace_id = has_subscription.workspace_id
-                    and kith.subscription_runs(l.provider, l.raw_status)
+                    and l.subscription_id = w.lemonsqueezy_subscription_id
+                    and l.raw_status is not null
             )
-            or exists (
-                select from public.workspaces w
-                where w.id = has_subscription.workspace_id
-                    and w.lemonsqueezy_subscription_id is not null
-                    and w.subscription_status = 'pro'
-                    and not exists (
-                        select from kith.billing_links l
-                        where l.provider = 'lemonsqueezy'
-                            and l.subscription_id = w.lemonsqueezy_subscription_id
-                            and l.raw_status is not null
-                    )
-            )
-    end
 $$;
-comment on function kith.has_subscription(uuid, uuid) is
-    'Whether a user pays for a subscription at Stripe, or for that of a workspace at Lemon Squeezy.';
+comment on function kith.has_subscription(public.workspaces) is
+    'Whether a workspace has a subscription at Lemon Squeezy that goes on: then there must not be a second one.';
 
 -- A price by its name, or the only one of a plan.  What is not mapped cannot be
 -- bought: nobody would know what it is good for.
@@ -198,7 +179,7 @@ begin
     found_price := kith.price_to_buy(
         case when w.id is null then 'stripe' else 'lemonsqueezy' end, begin_checkout.plan, begin_checkout.price
     );
-    if kith.has_subscription(u.id, w.id) then
+    if (case when w.id is null then kith.has_subscription(u.id) else kith.has_subscription(w) end) then
         raise exception using errcode = 'PT409',
             message = 'there is a subscription already',
             hint = 'The portal changes, resumes or ends it: POST /functions/v1/portal.';

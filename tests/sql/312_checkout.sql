@@ -106,8 +106,10 @@ select test.link('stripe', 'canceled') \g /dev/null
 select is(test.buy('essential', null), 'price_test_1 | cus_test_3 | owner@kith.test', 'what the provider said last counts more');
 select is(test.buy_with('lemonsqueezy', s, md5('owner')::uuid), 'PT409 | there is a subscription already', 'of a workspace: ' || s || ' is one')
 from unnest(array['on_trial', 'active', 'past_due', 'unpaid', 'paused', 'cancelled']) s;
+update public.workspaces set subscription_expires_at = now() - interval '1 second' where id = md5('owner')::uuid;
+select is(test.buy_with('lemonsqueezy', 'cancelled', md5('owner')::uuid), '700001 | bills@kith.test', 'cancelled is none when its time is over');
 select is(test.buy_with('lemonsqueezy', 'expired', md5('owner')::uuid), '700001 | bills@kith.test', 'expired is none');
-update public.workspaces set subscription_status = 'pro' where id = md5('owner')::uuid;
+update public.workspaces set subscription_status = 'pro', lemonsqueezy_subscription_id = 'test_imported' where id = md5('owner')::uuid;
 select is(test.buy('pro', null, md5('owner')::uuid), 'PT409 | there is a subscription already', 'a workspace that was imported as pro has one');
 
 -- Once in ten minutes, and not without end.

@@ -106,7 +106,9 @@ select set_eq($$ select signature from test.functions where prosecdef $$, array[
 ] || array[
     'agent_act(uuid,text,text,uuid,jsonb)', 'revert_agent_action(uuid)'
 ] || array[
-    'kith.begin_checkout(uuid,uuid,uuid,text,text)', 'kith.begin_portal(uuid,uuid,uuid)'
+    'kith.begin_checkout(uuid,uuid,uuid,text,text)', 'kith.begin_portal(uuid,uuid,uuid)',
+    'kith.go_round(text)', 'kith.expire_subscriptions(text)', 'kith.apply_fetched_stripe(text,jsonb,bigint)',
+    'kith.apply_missing_stripe(text,boolean,bigint)', 'kith.apply_fetched_lemonsqueezy(text,jsonb,bigint,text)'
 ] || array[
     'save_memory(json,jsonb)'
 ] || array[
