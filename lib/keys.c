@@ -143,7 +143,8 @@ kith_keys_api_key(const struct kith_keys *keys, const unsigned char *sha256)
 
 /*
  * The one key that fits best: the issuer's own before one for any issuer.
- * *fit is 0 when there is none; two that fit alike are none either.
+ * *fit is 0 when there is none; two that fit alike are none either, unless their
+ * kid says that they are one key, which signed for several issuers.
  */
 static const struct kith_key *
 single(const struct kith_keys *keys, enum kith_algorithm algorithm, const char *kid, const char *issuer, int *fit)
@@ -164,7 +165,10 @@ single(const struct kith_keys *keys, enum kith_algorithm algorithm, const char *
 			continue;
 		if (fits < *fit)
 			continue;
-		found = fits > *fit ? key : NULL;
+		if (fits > *fit)
+			found = key;
+		else if (!kid)
+			found = NULL;
 		*fit = fits;
 	}
 	return found;

@@ -19,6 +19,7 @@
  *	 "api_keys": [{"sha256":"hex of the key's text", "role":"anon"}]}
  *
  * A key record fixes algorithm, issuer and roles: a token chooses none of them.
+ * A key that signed for several issuers has a record for each.
  */
 #ifndef KITH_KEYS_H
 #define KITH_KEYS_H

@@ -133,7 +133,11 @@ read_key(struct load *l, const struct kith_json *record, struct kith_key *key)
 	    roles_member(l, record, &key->roles) || text_member(l, record, "sessions", &key->sessions))
 		return -1;
 	for (size_t i = 0; i < l->keys->nkeys; i++) {
-		if (key->kid && l->keys->keys[i].kid && !strcmp(key->kid, l->keys->keys[i].kid))
+		const struct kith_key *other = &l->keys->keys[i];
+
+		if (!key->kid || !other->kid || strcmp(key->kid, other->kid))
+			continue;
+		if (!key->issuer || !other->issuer || !strcmp(key->issuer, other->issuer))
 			return refuse(l, "kid %s is there twice", key->kid);
 	}
 	return 0;

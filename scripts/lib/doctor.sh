@@ -121,10 +121,23 @@ doctor_clock() {
 }
 
 doctor_certificate() {
-	local cert=$KITH_HOME/secrets/tls-cert.pem
+	local again='kith down; kith up' host
 
-	[[ ! -e $cert ]] || openssl x509 -in "$cert" -noout -checkend $((21 * 86400)) >/dev/null ||
-		wrong "$cert ends within 21 days: kith down; kith up"
+	[[ -z $KITH_TLS_CERT ]] || again='renew it, then kith up'
+	[[ ! -e $tls_cert ]] || openssl x509 -in "$tls_cert" -noout -checkend $((21 * 86400)) >/dev/null ||
+		wrong "$tls_cert ends within 21 days: $again"
+	# With loopback somebody else ends TLS in front of us.
+	if [[ $KITH_PUBLIC_URL == https:* && $KITH_LISTEN != loopback && -e $tls_cert ]]; then
+		host=$(public_host)
+		openssl x509 -in "$tls_cert" -noout "$(certificate_check "$host")" "${host//[][]/}" | grep -q ' does match ' ||
+			wrong "the certificate $tls_cert is not for $host: set KITH_TLS_CERT and KITH_TLS_KEY"
+	fi
+	[[ $KITH_LISTEN == loopback || $KITH_PUBLIC_URL == https:* ]] ||
+		wrong 'others can connect, and tokens go in the clear: set KITH_PUBLIC_URL to an address of https'
+}
+
+certificate_check() {
+	[[ $1 == \[* || $1 =~ ^[0-9.]+$ ]] && echo -checkip || echo -checkhost
 }
 
 doctor_instance() {

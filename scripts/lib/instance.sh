@@ -33,7 +33,8 @@ help[env]='print addresses and keys as KEY=VALUE lines
 
 usage: eval "$(kith env)"
 
-KITH_URL, KITH_HTTPS_URL, KITH_ANON_KEY, KITH_SERVICE_KEY, KITH_CA_FILE (the
+KITH_URL and KITH_HTTPS_URL (on this machine), KITH_API_URL (for apps: the
+setting KITH_PUBLIC_URL, or the first of these), KITH_ANON_KEY, KITH_SERVICE_KEY, KITH_CA_FILE (the
 certificate of https), KITH_JWT_SECRET (when HS256 is on), and PGHOST, PGPORT,
 PGDATABASE, PGUSER of a superuser of the private cluster.'
 
@@ -61,6 +62,7 @@ make_home() {
 	fi
 	install -d -g "$group" -m 750 "$KITH_HOME" "$KITH_HOME/log" "$KITH_HOME/nginx"
 	install -d -m 755 "$KITH_HOME/pids"
+	install -d -g "$group" -m 750 "$KITH_HOME/acme" "$KITH_HOME/acme/.well-known" "$KITH_HOME/acme/.well-known/acme-challenge"
 	install -d -m 700 "$KITH_HOME/secrets"
 	install -d -o "$instance_user" -g "$group" -m 700 "$KITH_HOME/tmp"
 	make_storage "$(storage_dir)" "$group"
@@ -136,6 +138,7 @@ start_instance() {
 	else
 		same_settings
 		write_secret_files # a new secret of webhooks counts at once
+		renew_certificate
 	fi
 	if ((${#stopped[@]} > 0)); then
 		start_stopped
@@ -154,6 +157,16 @@ start_stopped() {
 	write_nginx_conf
 	alive nginx || start_nginx
 	wait_for_web
+}
+
+# nginx reads a certificate when it starts, and when it is told to.
+renew_certificate() {
+	local pid
+
+	[[ $tls_cert -nt $KITH_HOME/pids/nginx ]] && alive nginx || return 0
+	make_certificate
+	kill -s HUP "$pid"
+	touch "$KITH_HOME/pids/nginx"
 }
 
 # What runs was started with other settings: they would be only half in force.
@@ -219,7 +232,8 @@ print_usage() {
 	Kith runs.  Ctrl-C stops it.
 
 	  address      $url
-	  with TLS     $https_url  (certificate: $KITH_HOME/secrets/tls-cert.pem)
+	  with TLS     $https_url  (certificate: $tls_cert)
+	  for apps     $public_url
 	  anon key     $(<"$KITH_HOME/secrets/anon-key")
 	  service key  $(<"$KITH_HOME/secrets/service-key")
 	  logs         $KITH_HOME/log
@@ -236,6 +250,7 @@ kith_up() {
 	load_settings wanted
 	start_instance
 	echo "Kith runs at $url and $https_url"
+	[[ -z $KITH_PUBLIC_URL ]] || echo "Apps reach it at $public_url"
 }
 
 kith_down() {
@@ -269,6 +284,7 @@ kith_status() {
 		return 1
 	fi
 	echo "$url answers"
+	[[ -z $KITH_PUBLIC_URL ]] || echo "Apps reach it at $public_url: kith doctor tells whether that works"
 }
 
 kith_env() {
@@ -282,9 +298,10 @@ print_env() {
 	cat <<-END
 	KITH_URL=$url
 	KITH_HTTPS_URL=$https_url
+	KITH_API_URL=$public_url
 	KITH_ANON_KEY=$(<"$KITH_HOME/secrets/anon-key")
 	KITH_SERVICE_KEY=$(<"$KITH_HOME/secrets/service-key")
-	KITH_CA_FILE=$KITH_HOME/secrets/tls-cert.pem
+	KITH_CA_FILE=$tls_cert
 	PGHOST=$PGHOST
 	PGPORT=$PGPORT
 	PGDATABASE=$PGDATABASE

@@ -201,6 +201,12 @@ make_api_key() {
 make_certificate() {
 	local key=$KITH_HOME/secrets/tls-key.pem cert=$KITH_HOME/secrets/tls-cert.pem
 
+	if [[ -n $KITH_TLS_CERT ]]; then
+		[[ -r $KITH_TLS_CERT ]] || fail "KITH_TLS_CERT: cannot read $KITH_TLS_CERT"
+		[[ -r $KITH_TLS_KEY ]] || fail "KITH_TLS_KEY: cannot read $KITH_TLS_KEY"
+		(((8#$(stat -L -c %a "$KITH_TLS_KEY") & 8#7) == 0)) ||
+			fail "KITH_TLS_KEY: others may read $KITH_TLS_KEY: chmod o= $KITH_TLS_KEY"
+	fi
 	if [[ -e $cert ]] && openssl x509 -in "$cert" -noout -checkend 2592000 >/dev/null; then
 		return
 	fi
@@ -209,19 +215,34 @@ make_certificate() {
 		-addext subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1 2>/dev/null
 }
 
+# The addresses under which tokens were issued: the one in force first, and
+# those of before, whose tokens are good until they expire.
+issuers() {
+	local known=$KITH_HOME/secrets/issuers
+
+	[[ -e $known ]] && grep -qxF "$public_url" "$known" || echo "$public_url" >>"$known"
+	printf '%s\n' "$public_url" "$url" "$(tail -n 4 "$known")" | awk '!seen[$0]++'
+}
+
 # Names the file and what each key may do; the programs read it again when it
 # changes.
 write_keys_json() {
-	local secrets=$KITH_HOME/secrets kid x y keys='' secret='' state=sign
+	local secrets=$KITH_HOME/secrets kid x y keys='' secret='' state=sign issuer issuers
 
+	mapfile -t issuers < <(issuers)
 	while read -r kid x y; do
-		keys+=$(printf ',\n  {"kty":"EC","crv":"P-256","alg":"ES256","kid":"%s","state":"%s","x":"%s","y":"%s",\n   "issuer":"%s","roles":["anon","authenticated","service_role"],"sessions":"%s"}' \
-			"$kid" "$state" "$x" "$y" "$url/auth/v1" "$url/auth/v1")
-		state=verify
+		for issuer in "${issuers[@]/%//auth/v1}"; do
+			keys+=$(printf ',\n  {"kty":"EC","crv":"P-256","alg":"ES256","kid":"%s","state":"%s","x":"%s","y":"%s",\n   "issuer":"%s","roles":["anon","authenticated","service_role"],"sessions":"%s"}' \
+				"$kid" "$state" "$x" "$y" "$issuer" "$issuer")
+			state=verify
+		done
 	done < <(public_keys)
 	if [[ -n $KITH_JWT_SECRET ]]; then
-		secret=$(printf ',\n  {"kty":"oct","alg":"HS256","k":"%s","roles":["anon","authenticated","service_role"],"sessions":"%s/auth/v1"}' \
-			"$(printf %s "$KITH_JWT_SECRET" | base64url)" "$url")
+		# The last one is for tokens of others who know the secret.
+		for issuer in "${issuers[@]/%//auth/v1}" ''; do
+			secret+=$(printf ',\n  {"kty":"oct","alg":"HS256","k":"%s","roles":["anon","authenticated","service_role"]%s}' \
+				"$(printf %s "$KITH_JWT_SECRET" | base64url)" "${issuer:+,\"issuer\":\"$issuer\",\"sessions\":\"$issuer\"}")
+		done
 	fi
 	write_file "$KITH_HOME/keys.json" 640 <<-END
 	{"keys":[${keys#,}$secret],

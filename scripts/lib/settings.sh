@@ -8,8 +8,12 @@
 
 # name | default | read by: p = all programs, a = auth, c = checkout, f = storage, h = webhooks, w = worker (each alone, or together), s = scripts | what it does
 settings_table='
-KITH_PORT|8000|s|port of plain http on loopback
-KITH_HTTPS_PORT||s|port of https on loopback; the next one after KITH_PORT
+KITH_PORT|8000|s|port of plain http
+KITH_HTTPS_PORT||s|port of https; the next one after KITH_PORT
+KITH_LISTEN|loopback|s|who can connect: loopback, this machine; all; or addresses with commas between, besides this machine
+KITH_PUBLIC_URL||s|address by which apps and links in mail reach Kith, like https://api.example.org; empty: that of plain http on this machine
+KITH_TLS_CERT||s|file of the certificate for that address, with its chain; empty: one that only this machine knows
+KITH_TLS_KEY||s|file of its key, which others may not read
 KITH_SITE_URL|http://localhost:3000|ac|address of the app, where links in mail lead
 KITH_REDIRECT_URLS||ac|where else links and payments may lead, with commas between: myapp://callback, https://*.example.org/**
 KITH_AUTOCONFIRM|0|a|1: whoever signs up need not prove their address by mail; always so when no mail is configured
@@ -72,7 +76,7 @@ KITH_IDLE_STOP|300|p|seconds without a request until the processes of a program 
 KITH_LOG_LEVEL|info|p|debug, info, warning or error
 '
 # What `kith env` prints: allowed in our environment, never read from it.
-printed_names=' KITH_URL KITH_HTTPS_URL KITH_ANON_KEY KITH_SERVICE_KEY KITH_CA_FILE '
+printed_names=' KITH_URL KITH_HTTPS_URL KITH_API_URL KITH_ANON_KEY KITH_SERVICE_KEY KITH_CA_FILE '
 
 fail() {
 	printf 'kith: %s\n' "$*" >&2
@@ -125,6 +129,12 @@ check_settings() {
 	check_number KITH_HTTPS_PORT 1 65535
 	((KITH_PORT != KITH_HTTPS_PORT)) ||
 		fail "KITH_PORT and KITH_HTTPS_PORT are both $KITH_PORT"
+	[[ -z $KITH_PUBLIC_URL || $KITH_PUBLIC_URL =~ ^https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?$ ]] ||
+		fail "KITH_PUBLIC_URL must be like https://api.example.org, in small letters and without a path, not \"$KITH_PUBLIC_URL\""
+	[[ $KITH_LISTEN =~ ^(loopback|all|[][0-9a-f.:,]+)$ ]] ||
+		fail "KITH_LISTEN must be loopback, all, or addresses with commas between, not \"$KITH_LISTEN\""
+	[[ (-z $KITH_TLS_CERT && -z $KITH_TLS_KEY) || (-n $KITH_TLS_CERT && -n $KITH_TLS_KEY) ]] ||
+		fail 'KITH_TLS_CERT and KITH_TLS_KEY go together'
 	[[ -z $KITH_PROCESSES ]] || check_number KITH_PROCESSES 1 64
 	check_number KITH_IDLE_STOP 0 86400
 	check_number KITH_BODY_LIMIT 1 104857600
@@ -173,6 +183,16 @@ load_settings() {
 	check_settings
 	url=http://127.0.0.1:$KITH_PORT
 	https_url=https://127.0.0.1:$KITH_HTTPS_PORT
+	public_url=${KITH_PUBLIC_URL:-$url}
+	tls_cert=${KITH_TLS_CERT:-$KITH_HOME/secrets/tls-cert.pem}
+	tls_key=${KITH_TLS_KEY:-$KITH_HOME/secrets/tls-key.pem}
+}
+
+# The host of the public address; nothing when there is none.
+public_host() {
+	local host=${KITH_PUBLIC_URL#*://}
+
+	[[ $host == \[* ]] && echo "${host%]*}]" || echo "${host%:*}"
 }
 
 # Where the files of storage are.  KITH_HOME may move while an instance is made.

@@ -42,7 +42,7 @@ token_inputs() {
 	local seconds=$1
 
 	shift
-	psql -XqAt -v ON_ERROR_STOP=1 -v seconds="$seconds" -v issuer="$url/auth/v1" \
+	psql -XqAt -v ON_ERROR_STOP=1 -v seconds="$seconds" -v issuer="$public_url/auth/v1" \
 		-v header="$(jwt_header)" -v emails="$(printf '%s\n' "$@")" \
 		-f "$parts/token.sql"
 }

@@ -6,7 +6,7 @@ write_nginx_conf() {
 	local address
 
 	((EUID != 0)) || user="user $instance_user;"
-	for address in $(loopback_addresses); do
+	for address in $(listen_addresses); do
 		listen+="		listen $address:$KITH_PORT;"$'\n'
 		listen+="		listen $address:$KITH_HTTPS_PORT ssl;"$'\n'
 		default+="		listen $address:$KITH_PORT default_server backlog=4096;"$'\n'
@@ -20,6 +20,10 @@ write_nginx_conf() {
 		text=${text//@USER@/"$user"}
 		text=${text//@LISTEN@/"${listen%$'\n'}"}
 		text=${text//@LISTEN_DEFAULT@/"${default%$'\n'}"}
+		text=${text//@TLS_CERT@/"$tls_cert"}
+		text=${text//@TLS_KEY@/"$tls_key"}
+		text=${text//@PUBLIC_HOST@/"$(public_host)"}
+		text=${text//@PUBLIC_URL@/"$public_url"}
 		text=${text//@BODY_LIMIT@/"$KITH_BODY_LIMIT"}
 		text=${text//@STORAGE@/"$(storage_dir)"}
 		text=${text//@UPLOAD_LIMIT@/"$((KITH_FILE_LIMIT + 2097152))"}
@@ -32,11 +36,18 @@ write_nginx_conf() {
 	done >"$to/upstreams.conf"
 }
 
-loopback_addresses() {
-	echo 127.0.0.1
-	if grep -qs '^0\{31\}1 ' /proc/net/if_inet6; then
-		echo '[::1]'
-	fi
+# This machine is always among them: kith itself, and the tools beside it, call there.
+listen_addresses() {
+	local ipv6=
+
+	! grep -qs '^0\{31\}1 ' /proc/net/if_inet6 || ipv6=yes
+	case $KITH_LISTEN in
+	all) printf '%s\n' 0.0.0.0 ${ipv6:+'[::]'} ;;
+	*)
+		[[ $KITH_LISTEN == loopback ]] || printf '%s\n' ${KITH_LISTEN//,/ }
+		printf '%s\n' 127.0.0.1 ${ipv6:+'[::1]'}
+		;;
+	esac | sort -u
 }
 
 # The programs that nginx has a route to.  One that shares the mount of another
@@ -77,7 +88,7 @@ start_programs() {
 		case $executable in
 		kith-auth)
 			add_settings a
-			own+=("KITH_SIGNING_KEY=$KITH_HOME/auth/signing-key" "KITH_AUTH_SECRET=$KITH_HOME/auth/secret" "KITH_ISSUER=$url/auth/v1")
+			own+=("KITH_SIGNING_KEY=$KITH_HOME/auth/signing-key" "KITH_AUTH_SECRET=$KITH_HOME/auth/secret" "KITH_ISSUER=$public_url/auth/v1")
 			;;
 		kith-checkout) add_settings c ;;
 		kith-webhooks) add_settings h ;;

@@ -11,14 +11,14 @@ import WebSocket from 'ws'
 
 const kith = fileURLToPath(new URL('../../scripts/kith', import.meta.url))
 
-// A port that is free, like the one behind it.
+// A port that is free, like the one behind it; below those that the kernel gives
+// to connections, of which one could take it while the instance is down.
 async function freePort() {
 	for (;;) {
-		const first = await listen(0)
-		const port = first.address().port
-		const second = await listen(port + 1).catch(() => null)
-		for (const server of [first, second]) if (server) await new Promise(done => server.close(done))
-		if (second) return port
+		const port = 10_000 + 2 * Math.floor(Math.random() * 5_000)
+		const servers = await Promise.all([port, port + 1].map(p => listen(p).catch(() => null)))
+		for (const server of servers) if (server) await new Promise(done => server.close(done))
+		if (servers.every(Boolean)) return port
 	}
 }
 

@@ -108,6 +108,30 @@ bad_files(void **state)
 	EVP_PKEY_free(small);
 }
 
+/* A server that moves to another address keeps its key. */
+static void
+two_issuers(void **state)
+{
+	const char *record = kith_format(mint_memory(), "%s,\"kid\":\"a\"", mint_jwk(ec));
+	const char *text = kith_format(mint_memory(), "{\"keys\":[{%s,\"issuer\":\"https://new\"},{%s,\"issuer\":\"http://old\"}]}",
+	    record, record);
+	struct kith_keys *keys;
+	char error[200];
+
+	(void)state;
+	keys = kith_keys_read(keys_file(text), NULL, error, sizeof(error));
+	assert_non_null(keys);
+	assert_string_equal(kith_keys_choose(keys, KITH_ES256, "a", "https://new")->issuer, "https://new");
+	assert_string_equal(kith_keys_choose(keys, KITH_ES256, "a", "http://old")->issuer, "http://old");
+	/* Of nobody's: the first, whose issuer it will not name either. */
+	assert_string_equal(kith_keys_choose(keys, KITH_ES256, "a", "kith")->issuer, "https://new");
+	assert_null(kith_keys_choose(keys, KITH_ES256, NULL, "kith"));
+	kith_arena_free(keys->arena);
+	text = kith_format(mint_memory(), "{\"keys\":[{%s,\"issuer\":\"https://new\"},{%s}]}", record, record);
+	assert_null(kith_keys_read(keys_file(text), NULL, error, sizeof(error)));
+	assert_non_null(strstr(error, "kid a is there twice"));
+}
+
 static void
 readable_secret(void **state)
 {
@@ -316,6 +340,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		unit_that("a key file with anything wrong is refused", bad_files),
+		unit_that("a key that signed for several issuers is known by each", two_issuers),
 		unit_that("a secret that everybody may read is refused", readable_secret),
 		unit_that("loading again reads what changed, and puts up with nothing bad", load_again),
 		unit_that("a changed key file counts at once, a bad one does not", reload),

@@ -47,11 +47,13 @@ sub read_env ($self) {
 	return;
 }
 
-# Two neighbours, since https listens on the port behind http's.
+# Two neighbours, since https listens on the port behind http's.  Below those
+# that the kernel gives to connections: one of them could take ours while the
+# instance is down.
 sub free_port {
 	for (1 .. 100) {
-		my $first = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1, LocalPort => 0) or next;
-		my $port = $first->sockport;
+		my $port = 10_000 + 2 * int rand 5_000;
+		my $first = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1, LocalPort => $port) or next;
 		my $second = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1, LocalPort => $port + 1) or next;
 		return $port;
 	}
