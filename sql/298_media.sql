@@ -50,6 +50,29 @@ end
 $$;
 comment on function kith.probe_recording(regclass, uuid, uuid) is 'Has the worker listen to a recording, soon and once.';
 
+-- Row and file may come at the same time, neither seeing the other: the one that
+-- comes later waits.  Before it has locked anything else, so that nobody waits
+-- for it in turn.
+create function kith.lock_recording() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('recording ' || case tg_relid
+        when 'storage.objects'::regclass then (pg_catalog.to_jsonb(new) ->> 'bucket_id') || '/' || (pg_catalog.to_jsonb(new) ->> 'name')
+        else kith.file_path(tg_relid, pg_catalog.to_jsonb(new) ->> 'audio_storage_path')
+    end, 0));
+    return new;
+end
+$$;
+comment on function kith.lock_recording() is 'Trigger: of a recording and its row one waits for the other.';
+create trigger lock_recording before insert on public.clips
+    for each row execute function kith.lock_recording();
+create trigger lock_recording before insert on public.voice_messages
+    for each row when (new.audio_storage_path is not null) execute function kith.lock_recording();
+-- Without a version it is the rehearsal of an upload, and no file.
+create trigger lock_recording before insert on storage.objects
+    for each row when (new.version is not null) execute function kith.lock_recording();
+
 -- A row that is written after its file.  Whoever only says something else about
 -- a recording, that it is good after all, is not contradicted.
 create function kith.probe_written_recording() returns trigger
@@ -85,7 +108,6 @@ begin
 end
 $$;
 comment on function kith.probe_stored_recording() is 'Trigger: a recording that is stored under the path of a row is listened to.';
--- Without a version it is the rehearsal of an upload, and no file.
 create trigger probe_recording after insert or update of version, bucket_id, name on storage.objects
     for each row when (new.version is not null) execute function kith.probe_stored_recording();
 

@@ -46,6 +46,7 @@ list_jobs() {
 	END
 	[[ -n $KITH_SMTP_URL$KITH_RESEND_API_KEY ]] ||
 		note 'mails wait: neither KITH_SMTP_URL nor KITH_RESEND_API_KEY is set'
+	[[ -x $KITH_FFMPEG ]] || note 'recordings wait: there is no ffmpeg'
 }
 
 show_job() {
