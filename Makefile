@@ -57,7 +57,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(filter-out tests/unit/uni
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZ_SECONDS ?= 60
 
-.PHONY: all unit check systems bench bench-search bench-memory fuzz mutate plans install clean help
+.PHONY: all unit check systems bench bench-search bench-memory bench-webhooks chaos fuzz mutate plans install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -124,6 +124,14 @@ bench-search: all
 bench-memory: all
 	tests/bench/memory
 
+bench-webhooks: all
+	tests/bench/webhooks
+
+# Events of 500 subscriptions, copied, shuffled and sixteen at once, while programs and PostgreSQL are killed; kith test
+# has a twentieth of it.  Takes minutes.
+chaos:
+	CHAOS_DELIVERIES=10000 scripts/kith test -v tests/fault/webhooks.t
+
 # Each target for FUZZ_SECONDS, from its corpus in tests/fuzz/corpus; what it finds on the way stays in build/fuzz.
 fuzz: $(FUZZERS)
 	@for f in $(FUZZERS); do \
@@ -164,6 +172,8 @@ help:
 	@echo 'make bench         speed against pgbench and Fastify'
 	@echo 'make bench-search  speed of semantic search'
 	@echo 'make bench-memory  speed of saving a memory and of reading any version of it'
+	@echo 'make bench-webhooks  speed of taking events of providers'
+	@echo 'make chaos         10,000 events of payments while programs and PostgreSQL are killed'
 	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make mutate        breaks the rights of the schema, one by one, for the tests to find'
 	@echo 'make plans         plans of the list queries at 100,000 rows'
