@@ -162,8 +162,10 @@ create(struct kith_request *req)
 	kith_sql_param(sql, s.types);
 	kith_sql_text(sql, ")");
 	if (storage_as_caller(req, "storage.bucket.create", STORAGE_WRITE, sql, &result)) {
-		if (!strcmp(req->error.code, "23505"))
-			req->error.code = "BucketAlreadyExists";
+		if (!strcmp(req->error.code, "23505")) {
+			memset(&req->error, 0, sizeof(req->error));
+			storage_fail(req, "BucketAlreadyExists", "The resource already exists");
+		}
 		return -1;
 	}
 	storage_begin_json(req);
