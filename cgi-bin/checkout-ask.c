@@ -14,6 +14,7 @@
 
 /* Longer than this nobody is kept waiting, and not twice. */
 #define HINT_MAX_MS 2000
+#define LOCKED_MS 1000
 
 /* One after a wait, and what may be mended: the customer, the address, the key. */
 #define ATTEMPTS 5
@@ -89,6 +90,13 @@ answer(struct kith_request *req, const struct checkout_request *how, const struc
 	return 0;
 }
 
+/* How long the provider asks to wait; of Stripe 409 means that the same request is being done, or something is locked. */
+static int64_t
+hint_ms(const struct kith_http *call)
+{
+	return call->retry_ms < 0 && call->status == 409 ? LOCKED_MS : call->retry_ms;
+}
+
 /* Whether another attempt makes sense; waits until it does. */
 static bool
 again(struct kith_arena *a, struct checkout *c, const struct checkout_request *how, const struct kith_http *call,
@@ -96,11 +104,11 @@ again(struct kith_arena *a, struct checkout *c, const struct checkout_request *h
 {
 	if (outcome == KITH_REFUSED)
 		return how->mend && how->mend(a, c, call);
-	if (*waited || (outcome != KITH_BUSY && outcome != KITH_FAILED) || call->retry_ms < 0 ||
-	    call->retry_ms > HINT_MAX_MS)
+	if (*waited || (outcome != KITH_BUSY && outcome != KITH_FAILED) || hint_ms(call) < 0 ||
+	    hint_ms(call) > HINT_MAX_MS)
 		return false;
 	*waited = true;
-	poll(NULL, 0, (int)call->retry_ms);
+	poll(NULL, 0, (int)hint_ms(call));
 	return true;
 }
 
