@@ -104,18 +104,37 @@ for my $n (0 .. $senders - 1) {
 }
 $k->later(sub { kill KILL => keys %running });
 
-sub lines {
-	open my $f, '<', "$notes" or die;
-	my @lines = grep { /\n\z/ } <$f>;
-	chomp @lines;
-	return @lines;
+# What they have noted so far, each line once read.
+my @lines;
+open my $noted, '<', "$notes" or die;
+
+sub taken {
+	seek $noted, 0, 1;
+	while (my $line = <$noted>) {
+		if ($line !~ /\n\z/) {
+			seek $noted, -length $line, 1;
+			last;
+		}
+		chomp $line;
+		push @lines, $line;
+	}
+	return scalar grep { / 200 / } @lines;
 }
 
-sub taken { scalar grep { / 200 / } lines() }
+# Kills go on while somebody else starts PostgreSQL again.
+my $starting;
 
-# True once they have ended.
+sub kill_postgresql ($signal) {
+	$instance->end_part(postgresql => $signal);
+	$starting = fork // die "fork: $!\n";
+	return if $starting;
+	POSIX::_exit(eval { $instance->start_again; 1 } ? 0 : 1);
+}
+
+# True once the senders have ended.
 sub over {
 	while ((my $pid = waitpid -1, POSIX::WNOHANG()) > 0) {
+		undef $starting if $starting && $pid == $starting;
 		delete $running{$pid};
 	}
 	return !%running;
@@ -128,18 +147,17 @@ for (my $round = 1 ; !over() && time < $until ; $round++) {
 	my $at = taken() + 5 + rand 20;
 	poll(20, sub { over() || taken() >= $at });
 	last if over();
-	if ($round % 12 == 3) {
-		$killed{postgresql}++;
-		$instance->end_part(postgresql => $round % 24 == 3 ? 'KILL' : 'QUIT');
-		$instance->start_again;
+	if ($round % 12 == 3 && !$starting) {
+		kill_postgresql($killed{postgresql}++ % 2 ? 'QUIT' : 'KILL');
 	} else {
-		my @processes = grep { $_->{name} eq 'kith-webhooks' } $instance->programs or next;
-		$killed{'kith-webhooks'} += kill KILL => $processes[ rand @processes ]{pid};
+		my @processes = $instance->children('kith-webhooks') or next;
+		$killed{'kith-webhooks'} += kill KILL => $processes[ rand @processes ];
 	}
 }
+waitpid $starting, 0 if $starting;
 ok over(), 'everything was delivered';
 my $seconds = time - $begun;
-my @lines = lines();
+taken();
 my (%answers, @times);
 for (@lines) {
 	my ($kind, $status, $time, $outcome) = split;
