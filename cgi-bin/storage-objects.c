@@ -395,7 +395,7 @@ storage_copy(struct kith_request *req)
 		return storage_no_key(req);
 	if (kith_parse_long(PQgetvalue(source, 0, 1), 0, INT64_MAX, &size))
 		up.declared = size;
-	up.type = PQgetvalue(source, 0, 2);
+	up.type = PQgetisnull(source, 0, 2) ? NULL : PQgetvalue(source, 0, 2);
 	up.user_metadata = with_metadata ? PQgetvalue(source, 0, 5) : NULL;
 	if (up.user_metadata && !*up.user_metadata)
 		up.user_metadata = NULL;
