@@ -8,33 +8,6 @@ use Kith::Test::Sql;
 use POSIX ();
 use Test::More;
 
-my $writers = 8;
-
-# Runs a script in $writers sessions at once; what they print, or undef if one
-# of them failed.
-sub at_once ($script) {
-	my (@sessions, @lines);
-	my $failed = 0;
-
-	for my $n (1 .. $writers) {
-		my $pid = open my $out, '-|';
-		die "cannot fork: $!" unless defined $pid;
-		if (!$pid) {
-			open my $psql, '|-', 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1' or die $!;
-			print $psql $script->($n);
-			close $psql;
-			POSIX::_exit($? ? 1 : 0);  # without the END of the parent
-		}
-		push @sessions, $out;
-	}
-	for my $out (@sessions) {
-		push @lines, map { chomp; $_ } grep { /\S/ } <$out>;
-		close $out or $failed++;
-	}
-	is $failed, 0, 'every session ends well';
-	return @lines;
-}
-
 my $user = new_user;
 
 # Messages: single and bulk inserts, some rolled back, upserts that
