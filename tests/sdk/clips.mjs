@@ -8,6 +8,8 @@ import { client, serviceKey, sql, user } from './kith.mjs'
 
 const ana = user('ana')
 const ben = user('ben')
+// Two voices are more than the free plan keeps.
+sql(`update public.subscriptions set plan = 'pro' where user_id = '${ana.id}'`)
 const profile = (await ana.db.from('profiles').insert({ name: 'Anna', relation: 'self' }).select().single()).data
 const webm = { type: 'audio/webm;codecs=opus' }
 // What a recorder's file begins with, and something behind it.

@@ -118,6 +118,19 @@ is sql("select count(distinct p) || ' ' || bool_or(p = c.audio_storage_path)
 sql("delete from public.profiles where id = '$profile'; delete from kith.jobs where user_id = '$user'");
 sql("drop trigger put_off on kith.jobs; drop function kith.put_off()");
 
+# The limits of the plan: of eight at once, each with two rows, five fit into ten documents.
+sub refused_or ($statement) { "do \$\$ begin $statement; exception when sqlstate 'PT403' then null; end \$\$" }
+at_once(sub { as_user($user, refused_or("insert into public.documents (filename) values ('a'), ('b')")) });
+is sql("select count(*) from public.documents where user_id = '$user'"), 10, 'eight writers at once do not go above the limit';
+sql("delete from public.documents where user_id = '$user'");
+my $speaker = sql("insert into public.profiles (user_id, name, relation, voice_model_status, elevenlabs_voice_id) values ('$user', 'Anna', 'mother', 'ready', 'y') returning id");
+sql("delete from kith.spoken_messages where user_id = '$user'; insert into public.voice_messages (user_id, profile_id, title, category, prompt_text, generated_text)
+    select '$user', '$speaker', i::text, 'other', 'x', 'x' from generate_series(1, $writers) i");
+at_once(sub ($n) { as_user($user, refused_or("perform public.generate_voice_message(id) from public.voice_messages where title = '$n'")) });
+is sql("select count(*) filter (where status = 'generating') || ' ' || count(*) filter (where status = 'draft') from public.voice_messages where user_id = '$user' and profile_id = '$speaker'"),
+    '5 3', 'nor do eight that speak';
+sql("delete from public.profiles where id = '$speaker'; delete from kith.jobs where user_id = '$user'");
+
 # Telegram: one live token, used once, by one account.
 my $other = new_user;
 my $telegram = 5_000_000_000 + $$;

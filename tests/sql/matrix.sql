@@ -8,6 +8,8 @@ select no_plan();
 \ir fixtures.psql
 -- As the storage program does: without it, no policy is asked whether a file may be deleted.
 set local storage.allow_delete_query = 'true';
+-- How many rows one may have is told in 310_plan_limits.sql.
+update public.plans set limits = '{}';
 
 -- The file names exactly what there is.
 select set_eq('select name from test.expected_cells', 'select name from test.relations', 'every relation has its lines, and no line is without a relation');
