@@ -57,7 +57,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(filter-out tests/unit/uni
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZ_SECONDS ?= 60
 
-.PHONY: all unit check systems bench bench-search bench-memory bench-webhooks chaos fuzz mutate plans install clean help
+.PHONY: all unit check systems bench bench-search bench-memory bench-storage bench-webhooks chaos fuzz mutate plans install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -124,6 +124,9 @@ bench-search: all
 bench-memory: all
 	tests/bench/memory
 
+bench-storage: all
+	tests/bench/storage
+
 bench-webhooks: all
 	tests/bench/webhooks
 
@@ -172,6 +175,7 @@ help:
 	@echo 'make bench         speed against pgbench and Fastify'
 	@echo 'make bench-search  speed of semantic search'
 	@echo 'make bench-memory  speed of saving a memory and of reading any version of it'
+	@echo 'make bench-storage speed of files, lists and signed URLs'
 	@echo 'make bench-webhooks  speed of taking events of providers'
 	@echo 'make chaos         10,000 events of payments while programs and PostgreSQL are killed'
 	@echo 'make fuzz          each fuzz target for FUZZ_SECONDS (60)'
