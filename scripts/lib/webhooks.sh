@@ -242,7 +242,7 @@ doctor_webhooks() {
 
 # Where the provider is told about us.
 webhook_hint() {
-	local to=${KITH_PUBLIC_URL:-$url}/webhooks/$1
+	local to=$public_url/webhooks/$1
 
 	case $1 in
 	telegram)

@@ -180,6 +180,8 @@ is $answers{'forged 400'}, scalar(@forged), 'what was forged is refused';
 ok $killed{postgresql} && $killed{'kith-webhooks'} && $answers{'true 503'}, 'there was something to send again';
 cmp_ok $times[-1], '<', 5, 'no answer took longer than a provider waits';
 
+is $k->sql('select deadlocks from pg_stat_database where datname = current_database()'), 0, 'nobody waited for each other';    # B7
+
 # --- what is known -----------------------------------------------------------
 
 my (%ledger, %copies);
