@@ -266,11 +266,11 @@ answer_link(struct kith_request *req, const PGresult *result, const struct auth_
 	link = !strcmp(type, "signup") || !strcmp(type, "invite") ? &links[0] : &links[1];
 	/* Behind the user's own members. */
 	out->len--;
-	auth_member(out, "action_link", link->url);
-	auth_member(out, "email_otp", link->code);
-	auth_member(out, "hashed_token", link->token);
-	auth_member(out, "verification_type", type);
-	auth_member(out, "redirect_to", link->redirect);
+	kith_json_write_member(out, "action_link", link->url);
+	kith_json_write_member(out, "email_otp", link->code);
+	kith_json_write_member(out, "hashed_token", link->token);
+	kith_json_write_member(out, "verification_type", type);
+	kith_json_write_member(out, "redirect_to", link->redirect);
 	kith_buf_putc(out, '}');
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <openssl/rand.h>
 
 #include "arena.h"
+#include "form.h"
 #include "kith.h"
 #include "log.h"
 #include "redirect_url.h"
@@ -69,17 +70,6 @@ auth_redirect(struct kith_request *req, const struct kith_json *body)
 	return kith_settings.site_url;
 }
 
-void
-auth_encode(struct kith_buf *out, const char *text)
-{
-	for (; *text; text++)
-		if (strchr("-._~", *text) || (*text >= '0' && *text <= '9') || (*text >= 'A' && *text <= 'Z') ||
-		    (*text >= 'a' && *text <= 'z'))
-			kith_buf_putc(out, *text);
-		else
-			kith_buf_printf(out, "%%%02X", (unsigned char)*text);
-}
-
 static bool
 is_challenge(const char *text)
 {
@@ -138,19 +128,10 @@ auth_make_link(struct kith_request *req, struct auth_link *link, const struct ki
 		kith_buf_init(&url, req->arena, 0);
 		kith_buf_printf(&url, "%s/verify?token=%s&type=%s&redirect_to=", kith_settings.issuer, link->token,
 		    kinds[i].verify);
-		auth_encode(&url, link->redirect);
+		kith_form_encode(&url, link->redirect);
 		link->url = url.s;
 	}
 	return 0;
-}
-
-void
-auth_member(struct kith_buf *out, const char *name, const char *value)
-{
-	if (!value)
-		return;
-	kith_buf_printf(out, "%s\"%s\":", out->s[out->len - 1] == '{' ? "" : ",", name);
-	kith_json_write_string(out, value, strlen(value));
 }
 
 /* The payload of a mail; the SQL function adds the user's metadata. */
@@ -158,17 +139,17 @@ static void
 mail(struct kith_buf *out, const char *template, const struct auth_link *link, bool secrets)
 {
 	kith_buf_putc(out, '{');
-	auth_member(out, "template", template);
-	auth_member(out, "to", link->email);
+	kith_json_write_member(out, "template", template);
+	kith_json_write_member(out, "to", link->email);
 	kith_buf_lit(out, ",\"data\":{");
-	auth_member(out, "Email", link->old_email ? link->old_email : link->email);
-	auth_member(out, "NewEmail", link->new_email);
-	auth_member(out, "SiteURL", kith_settings.site_url);
-	auth_member(out, "RedirectTo", link->redirect);
+	kith_json_write_member(out, "Email", link->old_email ? link->old_email : link->email);
+	kith_json_write_member(out, "NewEmail", link->new_email);
+	kith_json_write_member(out, "SiteURL", kith_settings.site_url);
+	kith_json_write_member(out, "RedirectTo", link->redirect);
 	if (secrets) {
-		auth_member(out, "ConfirmationURL", link->url);
-		auth_member(out, "Token", link->code);
-		auth_member(out, "TokenHash", link->url ? link->token : NULL);
+		kith_json_write_member(out, "ConfirmationURL", link->url);
+		kith_json_write_member(out, "Token", link->code);
+		kith_json_write_member(out, "TokenHash", link->url ? link->token : NULL);
 	}
 	kith_buf_lit(out, "}}");
 }
@@ -180,14 +161,14 @@ auth_link_json(struct kith_request *req, const struct auth_link *link, const cha
 
 	kith_buf_init(&out, req->arena, 0);
 	kith_buf_putc(&out, '{');
-	auth_member(&out, "token_hash", auth_digest(req->arena, link->token));
-	auth_member(&out, "code_hash", auth_code_mac(req->arena, link->kind, link->email, link->code));
+	kith_json_write_member(&out, "token_hash", auth_digest(req->arena, link->token));
+	kith_json_write_member(&out, "code_hash", auth_code_mac(req->arena, link->kind, link->email, link->code));
 	kith_buf_printf(&out, ",\"lifetime\":%d", LIFETIME_S);
 	if (link->challenge) {
 		kith_buf_lit(&out, ",\"flow\":{");
-		auth_member(&out, "challenge", link->challenge);
-		auth_member(&out, "method", strcasecmp(link->challenge_method, "plain") ? "s256" : "plain");
-		auth_member(&out, "authentication_method", link->method);
+		kith_json_write_member(&out, "challenge", link->challenge);
+		kith_json_write_member(&out, "method", strcasecmp(link->challenge_method, "plain") ? "s256" : "plain");
+		kith_json_write_member(&out, "authentication_method", link->method);
 		kith_buf_putc(&out, '}');
 	}
 	if (template) {

@@ -190,12 +190,6 @@ int auth_email_change(struct kith_request *req, const struct kith_json *body, co
 /* 0 when the caller may change the password; -1 with 400 reauthentication_needed or 422 reauthentication_not_valid. */
 int auth_check_nonce(struct kith_request *req, const struct kith_json *body);
 
-/* Appends text to a URL; all but letters, digits and -._~ is encoded. */
-void auth_encode(struct kith_buf *out, const char *text);
-
-/* Appends a member to an object that is being written; nothing when value is NULL. */
-void auth_member(struct kith_buf *out, const char *name, const char *value);
-
 /* Answers {}; -1 when result is NULL. */
 int auth_answer_nothing(struct kith_request *req, const PGresult *result);
 

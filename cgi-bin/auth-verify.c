@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "arena.h"
+#include "form.h"
 #include "kith.h"
 #include "settings.h"
 
@@ -156,22 +157,15 @@ redirect(struct kith_request *req, const char *to, const char *query, const char
 	return 0;
 }
 
-static void
-parameter(struct kith_buf *out, const char *name, const char *value)
-{
-	kith_buf_printf(out, "%s%s=", out->len ? "&" : "", name);
-	auth_encode(out, value);
-}
-
 static int
 redirect_failure(struct kith_request *req, const char *to, const char *token, const char *code, const char *message)
 {
 	struct kith_buf out;
 
 	kith_buf_init(&out, req->arena, 0);
-	parameter(&out, "error", "access_denied");
-	parameter(&out, "error_code", code);
-	parameter(&out, "error_description", message);
+	kith_form_field(&out, "error", "access_denied");
+	kith_form_field(&out, "error_code", code);
+	kith_form_field(&out, "error_description", message);
 	return redirect(req, to, strncmp(token, AUTH_FLOW_PREFIX, strlen(AUTH_FLOW_PREFIX)) ? NULL : out.s, out.s);
 }
 
@@ -184,11 +178,11 @@ redirect_session(struct kith_request *req, const char *to, const PGresult *resul
 	if (auth_make_tokens(req, result, &tokens))
 		return -1;
 	kith_buf_init(&out, req->arena, 0);
-	parameter(&out, "access_token", tokens.access);
+	kith_form_field(&out, "access_token", tokens.access);
 	kith_buf_printf(&out, "&expires_at=%lld&expires_in=%ld", (long long)tokens.expires, kith_settings.jwt_expiry);
-	parameter(&out, "refresh_token", tokens.refresh);
-	parameter(&out, "token_type", "bearer");
-	parameter(&out, "type", type);
+	kith_form_field(&out, "refresh_token", tokens.refresh);
+	kith_form_field(&out, "token_type", "bearer");
+	kith_form_field(&out, "type", type);
 	kith_buf_lit(&out, "&sb=");
 	return redirect(req, to, NULL, out.s);
 }
@@ -215,11 +209,11 @@ follow(struct kith_request *req, const struct type *type, const char *token, con
 		return redirect_session(req, to, result, type->name);
 	kith_buf_init(&out, req->arena, 0);
 	if (!strcmp(failure, "fetch_by_code")) {
-		parameter(&out, "code", code);
+		kith_form_field(&out, "code", code);
 		return redirect(req, to, out.s, NULL);
 	}
 	if (!strcmp(failure, "other_address")) {
-		parameter(&out, "message", other_address);
+		kith_form_field(&out, "message", other_address);
 		return redirect(req, to, NULL, out.s);
 	}
 	return redirect_failure(req, to, token, find_failure(failure)->code, find_failure(failure)->in_browser);

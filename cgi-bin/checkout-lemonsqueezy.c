@@ -7,15 +7,6 @@
 #include "json.h"
 #include "settings.h"
 
-static void
-member(struct kith_buf *out, const char *name, const char *value)
-{
-	if (!value)
-		return;
-	kith_buf_printf(out, "%s\"%s\":", out->s[out->len - 1] == '{' ? "" : ",", name);
-	kith_json_write_string(out, value, strlen(value));
-}
-
 /*
  * What the workspace is called must be text, whatever it looks like.  Nothing
  * says whether it is a test: the key does.
@@ -31,14 +22,14 @@ make(struct kith_arena *a, const struct checkout *c, const char **why)
 		return NULL;
 	kith_buf_init(&body, a, 1024);
 	kith_buf_lit(&body, "{\"data\":{\"type\":\"checkouts\",\"attributes\":{\"checkout_data\":{");
-	member(&body, "email", c->email);
+	kith_json_write_member(&body, "email", c->email);
 	kith_buf_printf(&body, "%s\"custom\":{", c->email ? "," : "");
-	member(&body, "user_id", c->user);
-	member(&body, "workspace_id", c->workspace);
+	kith_json_write_member(&body, "user_id", c->user);
+	kith_json_write_member(&body, "workspace_id", c->workspace);
 	kith_buf_lit(&body, "}},\"product_options\":{");
-	member(&body, "redirect_url", c->success_url);
+	kith_json_write_member(&body, "redirect_url", c->success_url);
 	kith_buf_printf(&body, ",\"enabled_variants\":[%s]}", c->price);
-	member(&body, "expires_at", c->expires);
+	kith_json_write_member(&body, "expires_at", c->expires);
 	kith_buf_printf(&body, "},\"relationships\":{\"store\":{\"data\":{\"type\":\"stores\",\"id\":\"%ld\"}},",
 	    kith_settings.lemonsqueezy_store);
 	kith_buf_printf(&body, "\"variant\":{\"data\":{\"type\":\"variants\",\"id\":\"%s\"}}}}}", c->price);

@@ -73,15 +73,6 @@ worker_mail_provider(void)
 	return provider.name ? &provider : NULL;
 }
 
-static void
-member(struct kith_buf *out, const char *name, const char *value)
-{
-	if (!value)
-		return;
-	kith_buf_printf(out, "%s\"%s\":", out->s[out->len - 1] == '{' ? "" : ",", name);
-	kith_json_write_string(out, value, strlen(value));
-}
-
 /* --- Resend --- */
 
 static const char *
@@ -91,13 +82,13 @@ resend_body(struct kith_arena *a, const struct kith_mail *mail, const char *log_
 
 	kith_buf_init(&out, a, 0);
 	kith_buf_putc(&out, '{');
-	member(&out, "from", mail->from);
+	kith_json_write_member(&out, "from", mail->from);
 	kith_buf_lit(&out, ",\"to\":[");
 	kith_json_write_string(&out, mail->to, strlen(mail->to));
 	kith_buf_putc(&out, ']');
-	member(&out, "subject", mail->subject);
-	member(&out, "text", mail->text);
-	member(&out, "html", mail->html);
+	kith_json_write_member(&out, "subject", mail->subject);
+	kith_json_write_member(&out, "text", mail->text);
+	kith_json_write_member(&out, "html", mail->html);
 	kith_buf_lit(&out, ",\"headers\":{\"Auto-Submitted\":\"auto-generated\"}");
 	if (log_id)
 		kith_buf_printf(&out, ",\"tags\":[{\"name\":\"kith_log_id\",\"value\":\"%s\"}]", log_id);
@@ -231,13 +222,13 @@ kept(struct kith_arena *a, const struct worker_job *job, const struct kith_mail 
 
 	kith_buf_init(&out, a, 0);
 	kith_buf_putc(&out, '{');
-	member(&out, "template", kith_json_string(job->payload, "template"));
+	kith_json_write_member(&out, "template", kith_json_string(job->payload, "template"));
 	kith_buf_lit(&out, ",\"mail\":{");
-	member(&out, "from", mail->from);
-	member(&out, "to", mail->to);
-	member(&out, "subject", mail->subject);
-	member(&out, "text", mail->text);
-	member(&out, "html", mail->html);
+	kith_json_write_member(&out, "from", mail->from);
+	kith_json_write_member(&out, "to", mail->to);
+	kith_json_write_member(&out, "subject", mail->subject);
+	kith_json_write_member(&out, "text", mail->text);
+	kith_json_write_member(&out, "html", mail->html);
 	kith_buf_printf(&out, ",\"date\":%lld}}", (long long)mail->date);
 	return out.s;
 }

@@ -290,3 +290,12 @@ kith_json_write_string(struct kith_buf *out, const char *s, size_t n)
 	out->s[out->len++] = '"';
 	out->s[out->len] = '\0';
 }
+
+void
+kith_json_write_member(struct kith_buf *out, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	kith_buf_printf(out, "%s\"%s\":", out->len && out->s[out->len - 1] == '{' ? "" : ",", name);
+	kith_json_write_string(out, value, strlen(value));
+}

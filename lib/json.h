@@ -100,4 +100,7 @@ int kith_json_integer(const struct kith_json *object, const char *key, int64_t *
 /* Appends text as a JSON string, quotes included; escapes what to_json() escapes, in the same way. */
 void kith_json_write_string(struct kith_buf *out, const char *s, size_t n);
 
+/* Appends a text member to an object that is being written; nothing when value is NULL. */
+void kith_json_write_member(struct kith_buf *out, const char *name, const char *value);
+
 #endif
