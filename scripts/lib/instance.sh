@@ -35,8 +35,9 @@ usage: eval "$(kith env)"
 
 KITH_URL and KITH_HTTPS_URL (on this machine), KITH_API_URL (for apps: the
 setting KITH_PUBLIC_URL, or the first of these), KITH_ANON_KEY, KITH_SERVICE_KEY, KITH_CA_FILE (the
-certificate of https), KITH_JWT_SECRET (when HS256 is on), and PGHOST, PGPORT,
-PGDATABASE, PGUSER of a superuser of the private cluster.'
+certificate of https), KITH_JWT_SECRET (when HS256 is on), the files of the
+KITH_*_WEBHOOK_SECRET that are set, and PGHOST, PGPORT, PGDATABASE, PGUSER of a
+superuser of the private cluster.'
 
 # Makes KITH_HOME and what is in it.  The instance's user must reach it: when a
 # directory above is closed to it (/root, a mktemp), KITH_HOME becomes a link to
@@ -295,6 +296,8 @@ kith_env() {
 }
 
 print_env() {
+	local name
+
 	cat <<-END
 	KITH_URL=$url
 	KITH_HTTPS_URL=$https_url
@@ -308,4 +311,7 @@ print_env() {
 	PGUSER=$PGUSER
 	END
 	[[ -z $KITH_JWT_SECRET ]] || printf 'KITH_JWT_SECRET=%q\n' "$KITH_JWT_SECRET"
+	for name in $(setting_names h); do
+		[[ $name != *_WEBHOOK_SECRET || -z ${!name} ]] || printf '%s=%q\n' "$name" "${!name}"
+	done
 }
