@@ -101,7 +101,7 @@ test('another type is another name: the row has the new one, and the old file go
 test('the endings of what browsers and telephones record', async () => {
 	const kinds = { 'audio/webm': 'webm', 'video/webm': 'webm', 'audio/ogg; codecs=opus': 'ogg', 'audio/mp4;codecs=mp4a.40.2': 'mp4', 'AUDIO/MPEG': 'mp3', 'audio/x-m4a': 'm4a', 'audio/aac': 'aac', 'audio/wav': 'wav', 'audio/x-wav': 'wav', 'audio/flac': 'flac' }
 	for (const [type, ending] of Object.entries(kinds)) {
-		const clip = await taken(form(values(2), new Blob([randomBytes(100)], { type })))
+		const clip = await taken(form(values(2), new Blob([await sound(100).arrayBuffer()], { type })))
 		assert.equal(clip.audio_storage_path, `training_clips/${ana.id}/${profile.id}/2.${ending}`, type)
 	}
 })

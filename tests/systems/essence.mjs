@@ -260,6 +260,91 @@ describe('table training_clips', () => {
 	})
 })
 
+describe('files: audio and images live in storage', () => {
+	// What a recorder's file begins with, and so many bytes behind it.
+	const sound = (n) => new Blob([Buffer.from('1a45dfa39f4286810142f7810142f2810442f381084282847765626d', 'hex'), Buffer.alloc(n, n)], { type: 'audio/webm;codecs=opus' })
+	const picture = new Blob([Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex'), Buffer.alloc(500)], { type: 'image/png' })
+	const dora = user('dora')
+	const clips = dora.db.storage.from('training_clips')
+	const bytes = async (blob) => Buffer.from(await blob.arrayBuffer())
+	const sizes = async () => Object.fromEntries(took(await clips.list(`${dora.id}/${voice.id}`)).map((file) => [file.name, file.metadata.size]))
+	const said = async () => Object.fromEntries(took(await dora.db.from('training_clips').select().eq('profile_id', voice.id))
+		.map((row) => [row.audio_storage_path.split('/').pop(), row.size_bytes]))
+	let voice
+
+	test('the 25 clips, in the two steps of the document: upload to {user_id}/{profile_id}/{prompt_index}.webm, then the row', async () => {
+		voice = await make(dora.db, 'profiles', { name: 'Dora', relation: 'self' })
+		await Promise.all(Array.from({ length: 25 }, async (_, index) => {
+			const blob = sound(4000 + index)
+			const { path } = took(await clips.upload(`${dora.id}/${voice.id}/${index}.webm`, blob))
+			const row = await make(dora.db, 'training_clips', { ...clip(voice, index, dora), mime_type: blob.type, size_bytes: blob.size })
+			assert.equal(row.audio_storage_path, `training_clips/${path}`)
+		}))
+		const files = await sizes()
+		assert.equal(Object.keys(files).length, 25)
+		assert.deepEqual(await said(), files, 'rows and files agree')
+	})
+
+	test('what was recorded is heard again: downloaded, and by a signed URL, in parts too', async () => {
+		const key = `${dora.id}/${voice.id}/7.webm`
+		const recorded = await bytes(sound(4007))
+		assert.deepEqual(await bytes(took(await clips.download(key))), recorded)
+		const { signedUrl } = took(await clips.createSignedUrl(key, 60))
+		const part = await fetch(signedUrl, { headers: { Range: 'bytes=100-199' } })
+		assert.deepEqual([part.status, part.headers.get('content-type')], [206, 'audio/webm;codecs=opus'])
+		assert.deepEqual(Buffer.from(await part.arrayBuffer()), recorded.subarray(100, 200))
+	})
+
+	test('recorded anew: file and row are replaced, in two steps or in one call', async () => {
+		const key = `${dora.id}/${voice.id}/0.webm`
+		assert.equal((await clips.upload(key, sound(5000))).error.statusCode, '409', 'not by mistake')
+		took(await clips.upload(key, sound(5000), { upsert: true }))
+		const values = { ...clip(voice, 0, dora), size_bytes: sound(5000).size }
+		const again = took(await dora.db.from('training_clips').upsert(values, { onConflict: 'profile_id,prompt_index' }).select().single())
+		assert.deepEqual(await bytes(took(await clips.download(key))), await bytes(sound(5000)))
+
+		const form = new FormData()
+		for (const [name, value] of Object.entries({ profile_id: voice.id, prompt_index: 0, prompt_text: 'Prompt 0', stage: 1 })) form.append(name, value)
+		form.append('file', sound(6000))
+		const { data: one, error } = await dora.db.functions.invoke('clips', { body: form })
+		assert.equal(error, null)
+		assert.deepEqual([one.id, one.stage, one.size_bytes], [again.id, 1, sound(6000).size])
+		assert.deepEqual(await bytes(took(await clips.download(key))), await bytes(sound(6000)))
+		assert.deepEqual(await said(), await sizes(), 'rows and files agree')
+	})
+
+	test('a picture of the profile: avatar_storage_path names it', async () => {
+		const key = `${dora.id}/dora.png`
+		took(await dora.db.storage.from('avatars').upload(key, picture))
+		const changed = took(await dora.db.from('profiles').update({ avatar_storage_path: `avatars/${key}` }).eq('id', voice.id).select().single())
+		assert.ok(recent(changed.avatar_updated_at))
+		const shown = took(await dora.db.storage.from('avatars').download(key))
+		assert.deepEqual([shown.type, await bytes(shown)], ['image/png', await bytes(picture)])
+	})
+
+	test('every file is owned: nobody else reads, signs, lists, overwrites or deletes it', async () => {
+		const key = `${dora.id}/${voice.id}/1.webm`
+		for (const stranger of [ben.db, anon]) {
+			const theirs = stranger.storage.from('training_clips')
+			assert.equal((await theirs.download(key)).data, null)
+			assert.equal((await theirs.createSignedUrl(key, 60)).data, null)
+			assert.deepEqual((await theirs.list(`${dora.id}/${voice.id}`)).data ?? [], [])
+			assert.equal((await theirs.upload(key, sound(1), { upsert: true })).data, null)
+			assert.deepEqual((await theirs.remove([key])).data ?? [], [])
+		}
+		assert.deepEqual(await bytes(took(await clips.download(key))), await bytes(sound(4001)))
+	})
+
+	test('server cleanup deletes storage files: with the profile go its rows, and its files are queued', async () => {
+		took(await dora.db.from('profiles').delete().eq('id', voice.id))
+		assert.deepEqual(took(await service.from('training_clips').select('id').eq('profile_id', voice.id)), [])
+		// The worker may have done some of it by now: a file is queued or gone.
+		const left = sql(`select count(*) from storage.objects o where o.owner_id = '${dora.id}' and not exists (
+			select from kith.jobs j where j.kind = 'delete_files' and strpos(j.payload::text, o.bucket_id || '/' || o.name) > 0)`)
+		assert.equal(left, '0')
+	})
+})
+
 describe('function train_voice', () => {
 	let own
 

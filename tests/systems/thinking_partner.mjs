@@ -2,6 +2,7 @@
 // Thinking Partner: a client that knows only that document does all it says, by its names.
 
 import { randomUUID } from 'node:crypto'
+import { sql } from '../sdk/kith.mjs'
 import { assert, describe, hidden, kept, nowhere, refused, system, test, touched, took } from './walk.mjs'
 
 const { service, anon, user, shape } = system('thinking_partner')
@@ -360,6 +361,25 @@ describe('table documents', () => {
 		for (const path of [`${ben.id}/${id}/original.pdf`, `${ana.id}/${randomUUID()}/original.pdf`, `${ana.id}/${id}/../original.pdf`, 'plan.pdf']) {
 			refused(await db.from('documents').update({ storage_path: path }).eq('id', id), 400, '23514', { message: /documents_storage_path_own/, hint: /<your id>.<id of the document>/ })
 		}
+	})
+
+	test('storage: bucket documents, where each user has a folder', async () => {
+		const id = randomUUID()
+		const storage_path = `${ana.id}/${id}/original.pdf`
+		const file = new Blob([Buffer.from('%PDF-1.7\n%%EOF\n')], { type: 'application/pdf' })
+		const bucket = db.storage.from('documents')
+		assert.equal(took(await bucket.upload(storage_path, file)).path, storage_path)
+		const { signedUrl } = took(await bucket.createSignedUrl(storage_path, 3600))
+		const made = await make(db, 'documents', { id, filename: 'plan.pdf', file_url: signedUrl, storage_path, file_type: 'pdf', file_size: file.size })
+		const shown = await fetch(made.file_url)
+		assert.deepEqual([shown.status, shown.headers.get('content-type'), await shown.text()], [200, 'application/pdf', await file.text()])
+		assert.deepEqual(took(await bucket.list(`${ana.id}/${id}`)).map(({ name, metadata }) => [name, metadata.size]), [['original.pdf', file.size]])
+		assert.equal((await ben.db.storage.from('documents').download(storage_path)).error.statusCode, '404')
+		assert.equal((await ben.db.storage.from('documents').upload(`${ana.id}/${id}/other.pdf`, file)).error.statusCode, '403')
+		took(await db.from('documents').delete().eq('id', id))
+		const left = sql(`select count(*) from storage.objects o where o.name = '${storage_path}' and not exists (
+			select from kith.jobs j where j.kind = 'delete_files' and strpos(j.payload::text, o.name) > 0)`)
+		assert.equal(left, '0', 'with the row its file goes, or is queued to')
 	})
 
 	test('project_id: nullable (user-scoped if NULL); filename: required', async () => {
