@@ -10,16 +10,20 @@ create index messages_telegram_message_id_idx on public.messages (conversation_i
 -- What the bot is to say: a job, since nothing goes out while an update is
 -- taken.  Only who knows the bot's name can write to it, but that is everybody:
 -- an unknown chat is told once an hour how to link.
-create function kith.tell_telegram(chat_id bigint, notice text) returns void
+create function kith.tell_telegram(chat_id bigint, notice text, user_id uuid default null) returns void
 language plpgsql volatile set search_path = ''
 as $$
 begin
     if notice <> 'how_to_link' or kith.hit(array['telegram how_to_link ' || chat_id], array[1], array[3600]) = 0 then
-        perform kith.enqueue('telegram_notice', pg_catalog.jsonb_build_object('chat_id', chat_id, 'notice', notice));
+        perform kith.enqueue(
+            'telegram_notice',
+            pg_catalog.jsonb_build_object('chat_id', chat_id, 'notice', notice),
+            user_id => tell_telegram.user_id
+        );
     end if;
 end
 $$;
-comment on function kith.tell_telegram(bigint, text) is
+comment on function kith.tell_telegram(bigint, text, uuid) is
     'Queues what the bot is to say: linked, used, expired, unknown, unlinked, text_only, or, once an hour, how_to_link.';
 
 -- Takes the link away, and what waits to be sent by it.
@@ -175,7 +179,7 @@ begin
         select r.outcome, r.user_id into e.detail, e.user_id
         from kith.redeem_telegram_link_token(command[2], sender, chat, content #>> '{from,username}') r;
         e.outcome := case e.detail when 'linked' then 'applied' else 'ignored' end;
-        perform kith.tell_telegram(chat, e.detail);
+        perform kith.tell_telegram(chat, e.detail, e.user_id);
         return e;
     end if;
 
@@ -193,7 +197,7 @@ begin
         e.detail := 'not linked';
     elsif command[1] = 'stop' then
         perform kith.unlink_telegram(owner.id, 'Telegram was unlinked');
-        perform kith.tell_telegram(chat, 'unlinked');
+        perform kith.tell_telegram(chat, 'unlinked', owner.id);
         e.outcome := 'applied';
         e.detail := 'unlinked';
     elsif command[1] = 'start' then
@@ -202,7 +206,7 @@ begin
         select t.outcome, t.detail into e.outcome, e.detail from kith.take_telegram_text(owner, content) t;
     else
         e.detail := 'no text';
-        perform kith.tell_telegram(chat, 'text_only') where what = 'message';
+        perform kith.tell_telegram(chat, 'text_only', owner.id) where what = 'message';
     end if;
     return e;
 end

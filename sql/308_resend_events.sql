@@ -19,6 +19,19 @@ comment on column kith.do_not_send.created_at is 'Since when.';
 alter table kith.do_not_send enable row level security, force row level security;
 -- No policy and no grant: the worker asks refused_address.
 
+-- Nothing survives an account.
+create function kith.forget_address() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+    delete from kith.do_not_send d where d.address = lower(old.email);
+    return null;
+end
+$$;
+comment on function kith.forget_address() is 'Trigger: with a user goes what is known of their address.';
+create trigger forget_address after delete on auth.users
+    for each row execute function kith.forget_address();
+
 -- A mail that somebody waits for, such as a code, goes to who complained of
 -- others: they asked for it.
 create function kith.refused_address(address text, asked_for boolean) returns text

@@ -45,6 +45,7 @@ grant execute on function kith.apply_elevenlabs(text, text, text, text, bytea) t
 -- How long an event is known.  Those of payments are the history of an account,
 -- and can be applied again; of the others only the id is kept, for as long as
 -- the provider may repeat them.  Telegram begins to count anew after a week.
+-- What the bot could not say for a day need not be said.
 create function kith.sweep_webhook_events(batch integer default 1000) returns bigint
 language sql volatile security definer set search_path = ''
 as $$
@@ -64,11 +65,23 @@ as $$
             for update skip locked
         )
         returning 1
+    ), unsaid as (
+        delete from kith.jobs j
+        where j.id in (
+            select d.id
+            from kith.jobs d
+            where d.kind = 'telegram_notice'
+                and d.status = 'pending'
+                and d.run_at < pg_catalog.now() - interval '1 day'
+            limit batch
+            for update skip locked
+        )
+        returning 1
     )
-    select pg_catalog.count(*) from gone
+    select (select pg_catalog.count(*) from gone) + (select pg_catalog.count(*) from unsaid)
 $$;
 comment on function kith.sweep_webhook_events(integer) is
-    'Forgets events: of Telegram after 7 days, others after 90, those of payments after 400; how many.';
+    'Forgets events: of Telegram after 7 days, others after 90, those of payments after 400; and notices of the bot after one; how many.';
 grant execute on function kith.sweep_webhook_events(integer) to kith_worker;
 
 reset role;

@@ -165,6 +165,9 @@ select is(test.notices(5200000007), 'linked unlinked linked', 'nor is anything s
 select is(test.update('my_chat_member', '{"new_chat_member": {"status": "kicked"}}', 5200000007), 'ignored', 'once is enough');
 select is(test.update('my_chat_member', '{"new_chat_member": {"status": "kicked"}, "chat": {"id": -1, "type": "supergroup"}}', 5200000007), 'ignored', 'leaving a group is nothing');
 
+delete from auth.users where id = test.id('owner');
+select is((select count(*) from kith.jobs where user_id = test.id('owner')), 0::bigint, 'with an account goes what was to be said to it');
+
 select is_empty($$
     select who from unnest(array['anon', 'authenticated', 'service_role', 'kith_api', 'kith_service', 'kith_auth', 'kith_storage', 'kith_worker']) who
     where has_function_privilege(who, 'kith.apply_telegram(text,text,text,text,bytea)', 'execute')

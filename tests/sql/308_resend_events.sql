@@ -82,6 +82,9 @@ select is(test.event('bounced', 'nobody', 3, '{"to": ["dan@example.net"], "bounc
 select is(kith.refused_address('dan@example.net', true), 'the address is on the do-not-send list: bounced', 'tells of its address too');
 select is(test.event('bounced', 'nobody', 3, '{"to": "eve@example.net", "bounce": {"type": "Permanent"}}'), 'unmatched', 'one that is to no list of addresses tells of none');
 
+select is((select count(*) from kith.do_not_send where address = 'owner@kith.test'), 0::bigint, 'the owner is not on the list');
+select is(test.event('complained', 'nobody', 3, '{"to": ["Owner@kith.test", "stranger@kith.test"]}'), 'unmatched', 'two complain');
+
 -- What is about something else.
 select is(array(select distinct kith.apply_resend('msg_' || t, t, '2026-11-20T08:00:00Z', '{}', null)
         from unnest(array['email.received', 'contact.created', 'domain.updated', 'suppression.created', 'email.new', 'x']) t), '{ignored}', 'other events are in the ledger only');
@@ -90,6 +93,9 @@ select is(kith.apply_resend('msg_late', 'email.opened', 'yesterday', '{"data": {
 select is(test.event('opened', 'd', 1, svix_id => 'msg_later'), 'stale', 'nothing comes after a complaint');
 insert into kith.webhook_events (provider, event_id) values ('resend', 'x');
 select is(kith.apply_resend('msg_timeless', 'email.clicked', null, jsonb_build_object('data', jsonb_build_object('email_id', 're_c'))::text, null), 'stale', 'an event without a time is as late as can be');
+
+delete from auth.users where id = test.id('owner');
+select is(array(select address from kith.do_not_send where address like '%@kith.test'), '{stranger@kith.test}', 'with an account goes what is known of its address');
 
 select is_empty($$
     select who, f

@@ -36,13 +36,17 @@ insert into kith.webhook_events (provider, event_id, outcome, received_at, paylo
 select provider, 'sweep ' || age || case when payload is null then '' else ' whole' end, 'applied', now() - age * interval '1 day', payload
 from unnest(array['stripe', 'lemonsqueezy', 'resend', 'elevenlabs', 'telegram']) provider, unnest(array[6, 8, 89, 91, 399, 401]) age, (values (null), ('{}'::jsonb)) p (payload)
 where payload is null or provider in ('stripe', 'lemonsqueezy');
-select ok(kith.sweep_webhook_events(7) <= 7, 'some at a time');
+select kith.enqueue(kind, key => 'sweep ' || kind || hours, run_at => now() - hours * interval '1 hour')
+from unnest(array['telegram_notice', 'reply']) kind, unnest(array[23, 25]) hours \g /dev/null
+select ok(kith.sweep_webhook_events(7) <= 14, 'some at a time');
 select kith.sweep_webhook_events() \g /dev/null
 select is((select jsonb_object_agg(provider || whole, ages) from (
         select provider, substring(event_id from ' whole') as whole, jsonb_agg(extract(day from now() - received_at) order by received_at desc) ages
         from kith.webhook_events where event_id like 'sweep %' group by 1, 2) s (provider, w, ages), lateral (select coalesce(w, '')) l (whole)),
     '{"stripe": [6, 8, 89], "stripe whole": [6, 8, 89, 91, 399], "lemonsqueezy": [6, 8, 89], "lemonsqueezy whole": [6, 8, 89, 91, 399],
       "resend": [6, 8, 89], "elevenlabs": [6, 8, 89], "telegram": [6]}', 'payments are known for 400 days, others for 90, updates of Telegram for 7');
+select is(array(select key from kith.jobs where key like 'sweep %' order by 1), '{"sweep reply23","sweep reply25","sweep telegram_notice23"}',
+    'what the bot did not say for a day is not said; replies are');
 
 select is_empty($$
     select who, f

@@ -124,7 +124,7 @@ select set_eq($$ select signature from test.functions where prosecdef $$, array[
     'kith.store_clip(uuid,integer,text,integer,text,text,text,jsonb,uuid)'
 ] || array[
     'kith.apply_elevenlabs(text,text,text,text,bytea)', 'kith.apply_resend(text,text,text,text,bytea)',
-    'kith.apply_telegram(text,text,text,text,bytea)', 'kith.refused_address(text,boolean)', 'kith.sweep_webhook_events(integer)'
+    'kith.apply_telegram(text,text,text,text,bytea)', 'kith.forget_address()', 'kith.refused_address(text,boolean)', 'kith.sweep_webhook_events(integer)'
 ] || array[
     'kith.lock_recording()', 'kith.next_expired_file(interval)', 'kith.note_recording(text,uuid,text,bigint,integer,text)', 'kith.probe_stored_recording()', 'kith.probe_written_recording()',
     'kith.recording_version(text,uuid)'
