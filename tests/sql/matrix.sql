@@ -52,8 +52,7 @@ from test.relations where base <> 'public.plans'::regclass;
 -- A policy for each verb: also where no condition asks to read the row, and not into another's folder.
 select is(test.probe('stranger', statement), '1', 'of one''s own only: ' || statement)
 from unnest(array['update storage.objects set user_metadata = ''{}''', 'delete from storage.objects']) statement;
-select is(test.probe('owner', format('update storage.objects set name = %L where id = %L', test.id('stranger') || '/x', test.row('storage.objects', 'owner'))), '42501',
-    'no file is moved into another''s folder');
+select is(test.probe('owner', format('update storage.objects set name = %L', test.id('stranger') || '/x')), '42501', 'no file is moved into another''s folder');
 
 -- D9: what the server keeps, the owner cannot write, in whatever way.
 -- Seen with the owner's eyes: other sessions write at the same time.
