@@ -18,10 +18,16 @@
 #include "settings.h"
 #include "store.h"
 
+/* Nobody reads a prompt, or speaks a message, for as long; such a file is left alone. */
+#define LONGEST_S 3600
+
 /* An hour of sound is decoded in less; mails wait meanwhile. */
-#define CPU_S 10
+#define CPU_S 20
 #define PATIENCE_US (60 * SECOND_US)
 #define MEMORY ((rlim_t)1 << 30)
+
+#define TEXT(name) NUMBER(name)
+#define NUMBER(digits) #digits
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define SAMPLES "s16le"
@@ -62,8 +68,7 @@ become_decoder(const char *path, int out)
 		"-codec_whitelist", "aac,alac,flac,mp3,mp3float,opus,vorbis,"
 		    "pcm_u8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s32le,pcm_f32le,pcm_f64le,pcm_alaw,pcm_mulaw",
 		"-i", path, "-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1",
-		/* KITH_RECORDING_RATE; for a day at most, which ends what has no end. */
-		"-ac", "1", "-ar", "48000", "-t", "86400", "-f", SAMPLES, "pipe:1", NULL };
+		"-ac", "1", "-ar", TEXT(KITH_RECORDING_RATE), "-t", TEXT(LONGEST_S), "-f", SAMPLES, "pipe:1", NULL };
 	/* clang-format on */
 	char *const environment[] = { NULL };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -78,7 +83,7 @@ become_decoder(const char *path, int out)
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
 		if (setrlimit(limits[i].what, &(struct rlimit){ limits[i].most, limits[i].most }))
 			_exit(127);
-	setpriority(PRIO_PROCESS, 0, 10);
+	setpriority(PRIO_PROCESS, 0, 5);
 	execve(kith_settings.ffmpeg, (char *const *)arguments, environment);
 	_exit(127);
 }
@@ -115,7 +120,7 @@ listen_to(int from, struct kith_recording *r)
 
 enum decoded {
 	HEARD,		/* as far as there was anything */
-	DENSE,		/* it takes more than it may: nobody knows how long it is */
+	TOO_LONG,	/* nobody knows how long */
 	SLOW,		/* the machine is busy */
 	BROKEN,		/* there is no ffmpeg, or no process */
 };
@@ -143,8 +148,8 @@ decode(const char *path, struct kith_recording *r)
 		;
 	if (!heard)
 		return SLOW;
-	if (WIFSIGNALED(status))
-		return DENSE;
+	if (WIFSIGNALED(status) || kith_recording_ms(r) >= LONGEST_S * 1000)
+		return TOO_LONG;
 	/* Other exit statuses are about the file: cut off, or no recording at all. */
 	return WEXITSTATUS(status) == 127 ? BROKEN : HEARD;
 }
@@ -166,9 +171,10 @@ probe(struct kith_arena *a, const char *table, const char *id, const char *versi
 		duration = kith_format(a, "%lld", (long long)kith_recording_ms(&r));
 		quality = kith_recording_quality(&r);
 		break;
-	case DENSE:
+	case TOO_LONG:
 		break;
 	case SLOW:
+		result->outcome = KITH_BUSY;
 		result->error = "ffmpeg: no answer in time";
 		return;
 	case BROKEN:

@@ -70,7 +70,7 @@ newer_or_equal() {
 }
 
 doctor_files() {
-	local file mode free
+	local file mode dir free
 
 	for file in secrets:700 data:700 secrets/signing-key.pem:600 \
 		secrets/service-key:600 secrets/tls-key.pem:600 secrets/auth-secret:600 \
@@ -86,8 +86,10 @@ doctor_files() {
 	if [[ -e $KITH_HOME/kith.conf ]] && (((8#$(stat -c %a "$KITH_HOME/kith.conf") & 8#22) != 0)); then
 		wrong "others may write $KITH_HOME/kith.conf: chmod 640 $KITH_HOME/kith.conf"
 	fi
-	free=$(df -P "$KITH_HOME" | awk 'NR == 2 { print 100 - $5 }')
-	((free >= 15)) || wrong "only $free % of the disk of $KITH_HOME are free"
+	for dir in "$KITH_HOME" ${KITH_STORAGE:+"$KITH_STORAGE"}; do
+		free=$(df -P "$dir" | awk 'NR == 2 { print 100 - $5 }')
+		((free >= 15)) || wrong "only $free % of the disk of $dir are free"
+	done
 }
 
 # The auth program signs with its copy of the key; everybody else believes what

@@ -117,14 +117,28 @@ my @listening;
 ok poll(20, sub { wake(); @listening = listeners(); @listening == 1 }), 'somebody listens, and does not answer';
 open my $limits, '<', "/proc/$listening[0]/limits" or die;
 my %limit = map { /^(Max .*?) {2,}(\S+)/ ? ($1 => $2) : () } <$limits>;
-is_deeply [ @limit{ 'Max cpu time', 'Max file size', 'Max open files', 'Max core file size' } ], [ 10, 0, 16, 0 ], 'within limits';
+is_deeply [ @limit{ 'Max cpu time', 'Max file size', 'Max open files', 'Max core file size' } ], [ 20, 0, 16, 0 ], 'within limits';
 open my $environment, '<', "/proc/$listening[0]/environ" or die;
 unlike join('', <$environment> // ''), qr/KITH/, 'and knows nothing of us';
 kill_worker();
 ok poll(10, sub { !kill 0, $listening[0] }), 'it dies with its worker';
+
+# Who dies of what it hears: nothing is known of that file.
+open $script, '>', "$dir/weak" or die;
+print $script "#!/bin/sh\nkill -KILL \$\$\n";
+close $script;
+chmod 0755, "$dir/weak";
+listener("$dir/weak");
+sub heard ($want) {
+	$k->sql("update kith.jobs set leased_until = now() where status = 'running'");
+	return poll(20, sub { wake(); $k->sql("select concat_ws(' ', size_bytes > 0, duration_ms / 100, quality_status) from public.clips where prompt_index = 5") eq $want });
+}
+ok heard('t unknown'), 'whoever dies of a recording knows nothing of it';
+ok poll(20, sub { $k->sql("select j.status || j.attempts from kith.jobs j join public.clips c on j.key = 'probe/clips/' || c.id where c.prompt_index = 5") eq 'done2' }), 'and it is not tried again';
 listener('/usr/bin/ffmpeg');
-$k->sql("update kith.jobs set leased_until = now() where status = 'running'");
-ok poll(20, sub { wake(); $k->sql("select duration_ms between 1990 and 2100 from public.clips where prompt_index = 5") eq 't' }), 'the next worker has it listened to';
+is_status upload($paths[5], $recording), 200, 'it is stored again';
+ok heard('t 20 good'), 'and listened to by who is well';
+ok poll(20, sub { wake(); files() == 1 }), 'the file that it had before goes';
 is $instance->kith('doctor', '--files'), "note   1 objects, 1 files\nRows and files agree.\n", 'rows and files agree';
 
 done_testing;

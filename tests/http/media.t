@@ -12,7 +12,7 @@ my $k = Kith::Test->new(own => 1);
 my $instance = $k->instance;
 my ($ana, $ben) = $k->users(qw(ana ben));
 my $dir = File::Temp->newdir;
-$k->sql("insert into storage.buckets (id, name) values ('training_clips', 'training_clips') on conflict do nothing");
+$k->sql("insert into storage.buckets (id, name) values ('training_clips', 'training_clips'), ('voice_messages', 'voice_messages') on conflict do nothing");
 my $profile = $ana->make(profiles => { name => 'Anna', relation => 'mother' });
 
 # A recording by ffmpeg: how loud at a time, how long, in which form.
@@ -119,7 +119,7 @@ for my $what (sort keys %none) {
 	is_status upload(9, 'webm', $bytes), 200, "$what is uploaded";
 	like facts(9), $want, 'and is what it is';
 }
-# A day of one sample after the other, in a megabyte.
+# A day of sound, in a megabyte.
 my $slow = pack 'A4VA4A4VvvVVvvA4V', 'RIFF', 1_000_036, 'WAVE', 'fmt ', 16, 1, 1, 10, 10, 1, 8, 'data', 1_000_000;
 is_status upload(9, 'webm', $slow . "\x90\x70" x 500_000), 200, 'a file that takes hours to hear out';
 like facts(9, 120), qr/^1000044 null unknown$/, 'is left alone';
@@ -135,6 +135,16 @@ is_status $ana->patch('/rest/v1/clips?prompt_index=eq.9', { quality_status => 'r
 like facts(9), qr/^\d+ 30\d\d redo_suggested$/, 'and that stays';
 is_refused upload(9, 'webm', 'x', $ben), 'a stranger stores nothing there';
 is_json $ben->get('/rest/v1/clips'), 200, [], 'and sees none of it';
+
+# --- messages that are spoken -------------------------------------------------
+
+my $message = $k->sql("insert into public.voice_messages (user_id, profile_id, title, category, prompt_text, generated_text, audio_storage_path)
+	values ('@{[ $ana->id ]}', '$profile->{id}', 'For Mia', 'birthday', '', 'Happy birthday.', 'voice_messages/@{[ $ana->id ]}/mia.mp3') returning id");
+my $spoken = record($speech, 2.2, 'spoken.mp3', qw(-c:a libmp3lame));
+is_status $ana->post('/storage/v1/object/voice_messages/' . $ana->id . '/mia.mp3', $spoken, 'content-type' => 'audio/mpeg'), 200, 'the recording of a message';
+facts(9);
+is_json $ana->get("/rest/v1/voice_messages?id=eq.$message&select=size_bytes,duration_ms"), 200, [ { size_bytes => length $spoken, duration_ms => qr/^22\d\d$/ } ],
+  'is listened to as well';
 
 # --- without anybody who listens --------------------------------------------
 
