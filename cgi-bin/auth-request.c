@@ -5,11 +5,11 @@
 
 #include "arena.h"
 #include "db.h"
+#include "mail.h"
 #include "settings.h"
 #include "utf8.h"
 
 #define API_VERSION "2024-01-01"
-#define EMAIL_MAX 255
 #define AGENT_MAX 512
 #define KEY_BYTES 32
 
@@ -113,26 +113,13 @@ auth_query_is(struct kith_request *req, const char *name, const char *text)
 	return value && n == strlen(text) && !strncmp(value, text, n);
 }
 
-static bool
-is_email(const char *s)
-{
-	const char *at = strchr(s, '@');
-
-	if (!at || at == s || !at[1] || strchr(at + 1, '@') || strlen(s) > EMAIL_MAX)
-		return false;
-	for (; *s; s++)
-		if ((unsigned char)*s <= ' ' || *s == 0x7f)
-			return false;
-	return true;
-}
-
 const char *
 auth_email(struct kith_request *req, const struct kith_json *body, const char *member)
 {
 	const char *text = kith_json_string(body, member);
 	char *email;
 
-	if (!text || !is_email(text)) {
+	if (!text || !kith_mail_is_address(text)) {
 		kith_fail(req, 400, "validation_failed", "Unable to validate email address: invalid format");
 		return NULL;
 	}

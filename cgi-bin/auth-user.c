@@ -15,11 +15,42 @@ auth_get_user(struct kith_request *req)
 	return auth_answer_json(req, auth_call(req, "get_user", req->identity->subject, req->identity->session));
 }
 
+/*
+ * The password in force, where it is asked for: always when the client names
+ * one, by a setting of everybody who signed in by it.  Guesses are counted, for
+ * the token may be a thief's.
+ */
+static int
+check_current(struct kith_request *req, const struct kith_json *body, const char *hash)
+{
+	const struct auth_limit failures = { "current-password", req->identity->subject, 10, 900 };
+	const char *current;
+	const PGresult *result;
+
+	if (auth_text(req, body, "current_password", &current))
+		return -1;
+	if (!hash || (!current && !kith_settings.current_password))
+		return 0;
+	if (!current) {
+		result = auth_call(req, "signed_in_by_password", req->identity->session);
+		if (!result || !strcmp(PQgetvalue(result, 0, 0), "f"))
+			return result ? 0 : -1;
+		return kith_fail(req, 400, "current_password_required", "Current password required when setting new password.");
+	}
+	if (auth_limited(req, &failures, 1, 429, "over_request_rate_limit"))
+		return -1;
+	if (strlen(current) <= KITH_PASSWORD_MAX && kith_password_matches(current, hash))
+		return 0;
+	if (auth_limit(req, &failures, 1, 429, "over_request_rate_limit"))
+		return -1;
+	return kith_fail(req, 400, "current_password_mismatch", "Current password is not correct.");
+}
+
 /* The hash of a new password; -1 with 422 same_password when it is the old one. */
 static int
 change_password(struct kith_request *req, const struct kith_json *body, const char **hash)
 {
-	const char *password = auth_new_password(req, body);
+	const char *password = auth_new_password(req, body), *old;
 	const PGresult *result;
 
 	if (!password || auth_check_nonce(req, body) || auth_may_hash(req))
@@ -27,7 +58,10 @@ change_password(struct kith_request *req, const struct kith_json *body, const ch
 	result = auth_call(req, "own_password", req->identity->subject, req->identity->session);
 	if (!result)
 		return -1;
-	if (!PQgetisnull(result, 0, 0) && kith_password_matches(password, PQgetvalue(result, 0, 0)))
+	old = PQgetisnull(result, 0, 0) ? NULL : PQgetvalue(result, 0, 0);
+	if (check_current(req, body, old))
+		return -1;
+	if (old && kith_password_matches(password, old))
 		return kith_fail(req, 422, "same_password", "New password should be different from the old password.");
 	*hash = auth_hash(req, password);
 	return *hash ? 0 : -1;

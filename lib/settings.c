@@ -81,6 +81,7 @@ static const struct {
 	{ "KITH_AUTH_IP_LIMITS",          &kith_settings.auth_ip_limits },
 	{ "KITH_SECURE_EMAIL_CHANGE",     &kith_settings.secure_email_change },
 	{ "KITH_REAUTHENTICATE",          &kith_settings.reauthenticate },
+	{ "KITH_CURRENT_PASSWORD",        &kith_settings.current_password },
 	{ "KITH_REVEAL_UNKNOWN",          &kith_settings.reveal_unknown },
 	{ "KITH_ALLOW_HTTP_PROVIDERS",    &kith_settings.allow_http_providers },
 	{ "KITH_LEMONSQUEEZY_ALLOW_TEST", &kith_settings.lemonsqueezy_allow_test },

@@ -19,6 +19,7 @@ struct kith_settings {
 	bool autoconfirm;		/* KITH_AUTOCONFIRM: an address need not be proved; always so without mail */
 	bool secure_email_change;	/* KITH_SECURE_EMAIL_CHANGE: the old address is asked too */
 	bool reauthenticate;		/* KITH_REAUTHENTICATE: a new password wants a code, a day after signing in */
+	bool current_password;		/* KITH_CURRENT_PASSWORD: a new password wants the old one */
 	bool reveal_unknown;		/* KITH_REVEAL_UNKNOWN: a code that is asked for may say that there is no such user */
 	long mails_per_hour;		/* KITH_MAILS_PER_HOUR: that anybody can cause, together; 0: no limit */
 	bool disable_signup;		/* KITH_DISABLE_SIGNUP */

@@ -19,6 +19,7 @@ KITH_REDIRECT_URLS||ac|where else links and payments may lead, with commas betwe
 KITH_AUTOCONFIRM|0|a|1: whoever signs up need not prove their address by mail; always so when no mail is configured
 KITH_SECURE_EMAIL_CHANGE|1|a|0: of a change of address only the new one has to be proved
 KITH_REAUTHENTICATE|0|a|1: a new password wants a code by mail, a day after signing in
+KITH_CURRENT_PASSWORD|0|a|1: a new password wants the old one, as current_password, of whoever signed in by it
 KITH_VERIFY_GET|page|a|page: a link shows a button, since programs open links in mails; redirect: opening it is enough
 KITH_REVEAL_UNKNOWN|0|a|1: asking for a code without signing up says when there is no such user
 KITH_MAILS_PER_HOUR|30|a|most mails that users cause together in an hour; 0: no limit

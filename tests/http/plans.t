@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # What a plan does not allow is refused with what it allows and which plan does,
-# for whoever shows it to a user; and kith plans says which price buys what.  D5
+# for whoever shows it to a user; and kith plans says which price buys what.  C18
 
 use v5.36;
 use FindBin;

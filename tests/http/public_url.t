@@ -80,7 +80,7 @@ for ([ new => $after ], [ old => $before ]) {
 	is_status $ana->get('/rest/v1/users'), 200, "the $age token is good for tables";
 	is_status $ana->get('/auth/v1/user'), 200, 'and for the auth program';
 	is_status $ana->post('/auth/v1/logout?scope=local'), 204, 'signing out';
-	is_status $ana->get('/rest/v1/users'), 401, 'ends it at once';    # A6
+	is_status $ana->get('/rest/v1/users'), 401, 'ends it at once';
 }
 is heard($instance->env('KITH_URL'), '127.0.0.1', '/auth/v1/health', '-H', 'Host: evil.example'), '000', 'a name that is not ours gets no answer';
 is_status $anon->post('/auth/v1/recover', { email => 'ana@example.org' }, 'X-Forwarded-Host' => 'evil.example', Forwarded => 'host=evil.example'), 200,

@@ -1,5 +1,5 @@
 -- Goal: nobody grows above what their plan allows of profiles, documents and
--- spoken messages, and is told which plan does; what is there stays.  D5
+-- spoken messages, and is told which plan does; what is there stays.  C18
 \ir ../lib/prelude.psql
 select no_plan();
 
