@@ -91,8 +91,15 @@ is message($ana, $next)->{failure_reason}, 'the address is on the do-not-send li
 my $bens = schedule($ben);
 ok poll(20, sub { message($ben, $bens)->{status} eq 'sent' }), 'others get theirs';
 is scalar(() = $stub->sent), 2, 'two mails went out';
+my $instance = $k->instance;
+like $instance->kith('do-not-send'), qr/^ \Q@{[ $ana->email ]}\E +\| bounced \| no such user \|/m, 'kith do-not-send lists who gets none';
+ok !eval { $instance->kith('do-not-send', 'remove', "x' or true; --") }, 'who is not on the list cannot be taken off';
+like $@, qr/^kith: "x' or true; --" is not on the list$/m, 'which is said';
+is $instance->kith('do-not-send', 'remove', uc $ana->email), '', 'who is, can';
+$next = schedule($ana);
+ok poll(20, sub { message($ana, $next)->{status} eq 'sent' }), 'and then gets mail again';
 is $k->sql('select count(*) from kith.webhook_events where payload is not null'), 0, 'the ledger keeps no payload';
-like $k->instance->kith('webhooks', 'list', $ana->email), qr/\| email\.bounced +\|.*\| applied +\|.*\Q$known\E/, 'but whose it was, and which';
-like $k->instance->kith('webhooks', 'test', 'resend'), qr/ takes events of resend: event \d+ is in the ledger/, 'kith webhooks test proves that the endpoint works';
+like $instance->kith('webhooks', 'list', $ana->email), qr/\| email\.bounced +\|.*\| applied +\|.*\Q$known\E/, 'but whose it was, and which';
+like $instance->kith('webhooks', 'test', 'resend'), qr/ takes events of resend: event \d+ is in the ledger/, 'kith webhooks test proves that the endpoint works';
 
 done_testing;
