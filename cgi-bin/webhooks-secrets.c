@@ -16,14 +16,10 @@
 #define LOOK_US 1000000
 
 /* clang-format off */
-static struct {
+static const struct {
 	const char *name;
 	const char **file;	/* where the setting is */
-	struct kith_arena *arena;	/* of the secrets, which are replaced whole */
-	const struct kith_secret *secrets;
-	struct kith_stamp stamp;
-	int64_t looked_us;
-} files[] = {
+} settings[] = {
 	[WEBHOOKS_STRIPE]       = { "KITH_STRIPE_WEBHOOK_SECRET",       &kith_settings.stripe_webhook_secret },
 	[WEBHOOKS_LEMONSQUEEZY] = { "KITH_LEMONSQUEEZY_WEBHOOK_SECRET", &kith_settings.lemonsqueezy_webhook_secret },
 	[WEBHOOKS_RESEND]       = { "KITH_RESEND_WEBHOOK_SECRET",       &kith_settings.resend_webhook_secret },
@@ -31,6 +27,14 @@ static struct {
 	[WEBHOOKS_ELEVENLABS]   = { "KITH_ELEVENLABS_WEBHOOK_SECRET",   &kith_settings.elevenlabs_webhook_secret },
 };
 /* clang-format on */
+
+/* What was in them; replaced whole. */
+static struct {
+	struct kith_arena *arena;	/* NULL: not read yet */
+	const struct kith_secret *secrets;
+	struct kith_stamp stamp;
+	int64_t looked_us;
+} kept[WEBHOOKS_PROVIDERS];
 
 /* A whole small text file; false when it cannot be read, or holds a NUL. */
 static bool
@@ -55,15 +59,15 @@ load(enum webhooks_provider provider, enum kith_signature scheme)
 	const char *error = "cannot be read";
 	char text[FILE_MAX];
 
-	if (read_text(*files[provider].file, text, sizeof(text)))
+	if (read_text(*settings[provider].file, text, sizeof(text)))
 		secrets = kith_signature_secrets(arena, scheme, text, &error);
 	explicit_bzero(text, sizeof(text));
 	/* Better nobody is heard than everybody. */
 	if (!secrets)
-		kith_log(KITH_LOG_ERROR, "%s: %s: events of this provider are not taken", files[provider].name, error);
-	kith_arena_free(files[provider].arena);
-	files[provider].arena = arena;
-	files[provider].secrets = secrets;
+		kith_log(KITH_LOG_ERROR, "%s: %s: events of this provider are not taken", settings[provider].name, error);
+	kith_arena_free(kept[provider].arena);
+	kept[provider].arena = arena;
+	kept[provider].secrets = secrets;
 }
 
 /* Whether the file has another content than when this was last asked, which is not done too often. */
@@ -72,18 +76,18 @@ has_changed(enum webhooks_provider provider)
 {
 	int64_t now = kith_now_us();
 
-	if (files[provider].arena && now - files[provider].looked_us < LOOK_US)
+	if (kept[provider].arena && now - kept[provider].looked_us < LOOK_US)
 		return false;
-	files[provider].looked_us = now;
-	return kith_stamp_changed(*files[provider].file, &files[provider].stamp) || !files[provider].arena;
+	kept[provider].looked_us = now;
+	return kith_stamp_changed(*settings[provider].file, &kept[provider].stamp) || !kept[provider].arena;
 }
 
 const struct kith_secret *
 webhooks_secrets(enum webhooks_provider provider, enum kith_signature scheme)
 {
-	if (!*files[provider].file)
+	if (!*settings[provider].file)
 		return NULL;
 	if (has_changed(provider))
 		load(provider, scheme);
-	return files[provider].secrets;
+	return kept[provider].secrets;
 }
