@@ -5,7 +5,8 @@ help[doctor]='say what is missing or unsafe, and what to do
 usage: kith doctor [--files]
 
 Looks at packages, versions, files, keys, disk, and, when it runs, at the
-database, at jobs and events that failed, and whether the mail server answers.
+database, at jobs and events that failed, and whether those answer who carry
+mail and take payments.
 
 --files compares the rows of storage with the files on the disk instead, both
 ways: rows whose file is missing or has another size, files that no row names.
@@ -188,6 +189,7 @@ doctor_instance() {
 		wrong "no row-level security on $setting: alter table ... enable row level security, force row level security"
 	doctor_jobs
 	doctor_webhooks
+	doctor_payments
 	doctor_mail
 }
 

@@ -173,6 +173,16 @@ is ended(enqueue(cancel_subscription => 'stripe', 'sub_none'))->{last_error}, 's
 $stub->script(stripe => { status => 400 });
 is ended(enqueue(cancel_subscription => 'stripe', 'sub_ben'))->{last_error}, 'stripe 400', 'and what is refused goes on: somebody has to look';
 
+# --- what doctor says ---------------------------------------------------------
+
+sub doctor { eval { $instance->kith('doctor') } // $@ }
+my $said = doctor();
+like $said, qr/^wrong  Lemon Squeezy has no store 77: look at KITH_LEMONSQUEEZY_STORE_ID$/m, 'doctor asks for the store';
+like $said, qr/^note   nothing can be bought with Lemon Squeezy: kith plans map lemonsqueezy PRICE PLAN$/m, 'and whether there is anything to buy';
+unlike $said, qr/Stripe|bought with stripe/, 'says nothing where all is well';
+$stub->objects(lemonsqueezy => 'stores/77' => { type => 'stores', id => '77', attributes => { name => 'Kith' } });
+unlike doctor(), qr/Lemon Squeezy has/, 'and is content when it is there';
+
 # --- rounds -------------------------------------------------------------------
 
 $k->watch->restarts_expected;
@@ -200,6 +210,7 @@ ok poll(20, sub { grep { $_->{status} == 401 } calls }), 'a key that Stripe does
 my $next = tried(enqueue(reconcile_subscription => 'stripe', 'sub_ben'));
 is_deeply [ @$next{qw(status last_error)} ], [ 'pending', 'stripe: not called for a while' ], 'leaves jobs as they are';
 is scalar(grep { $_->{status} == 401 } calls), 1, 'and is shown once';
+like doctor(), qr/^wrong  Stripe does not take the key in KITH_STRIPE_API_KEY$/m, 'but by doctor, who says so';
 my $n = () = calls;
 lemon($desk, 481223, 'unpaid', updated_at => '2026-11-20T10:00:00.000000Z');
 is fetch(lemonsqueezy => 481223)->{status}, 'done', 'while the other provider is asked';

@@ -74,6 +74,7 @@ function stripeDo(request) {
 
 	if (request.method === 'POST' && request.path === '/v1/checkout/sessions') return session(request.form);
 	if (request.method === 'POST' && request.path === '/v1/billing_portal/sessions') return portalSession(request.form);
+	if (request.method === 'GET' && request.path === '/v1/subscriptions?limit=1') return { body: { object: 'list', data: [], has_more: false } };
 	if (id) return stripeSubscription(request, id);
 	return wrong(404, undefined, undefined);
 }
@@ -87,7 +88,7 @@ export function stripe(request) {
 	const known = key && keys.get(key);
 
 	if (!/^Bearer [sr]k_(test|live)_\w+$/.test(request.headers.authorization ?? '')) return wrong(401, undefined, undefined);
-	if (!/^20\d\d-\d\d-\d\d\.\w+$/.test(request.headers['stripe-version'] ?? '')) return wrong(400, undefined, 'Stripe-Version');
+	if (!/^(20\d\d-\d\d-\d\d\.\w+)?$/.test(request.headers['stripe-version'] ?? '')) return wrong(400, undefined, 'Stripe-Version');
 	if (request.method === 'POST') {
 		request.form = request.headers['content-type'] === 'application/x-www-form-urlencoded' ? parseForm(request.text) : undefined;
 		if (!request.form) return wrong(400, 'parameter_unknown', undefined);
@@ -138,7 +139,7 @@ function lemonCheckout({ data }) {
 }
 
 export function lemonsqueezy(request) {
-	const [, kind, id] = /^\/v1\/(subscriptions|customers)\/(\w+)$/.exec(request.path) ?? [];
+	const [, kind, id] = /^\/v1\/(subscriptions|customers|stores)\/(\w+)$/.exec(request.path) ?? [];
 	const found = objects.lemonsqueezy[`${kind}/${id}`];
 
 	if (!/^Bearer \S+$/.test(request.headers.authorization ?? '')) {
