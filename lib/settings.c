@@ -128,6 +128,7 @@ static const char *const levels[] = { "debug", "info", "warning", "error" };
 static const char *const of_scripts[] = {
 	"KITH_HOME", "KITH_PORT",      "KITH_HTTPS_PORT", "KITH_JWT_SECRET",  "KITH_VARIANT",
 	"KITH_URL",  "KITH_HTTPS_URL", "KITH_ANON_KEY",   "KITH_SERVICE_KEY", "KITH_CA_FILE",
+	"KITH_API_URL",
 };
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
