@@ -361,6 +361,16 @@ is_error announce($anon, "$object/$docs/$mine/big", 2_000_000), InvalidRequest =
 }
 is row($docs, "$mine/big"), undef, 'nothing of these was stored';
 
+# Whoever leaves in the middle leaves nothing.
+for my $type ('audio/webm', 'multipart/form-data; boundary=XyZ') {
+	my $raw = $k->raw;
+	$raw->send($raw->head("POST $object/$docs/$mine/half HTTP/1.1", $raw->caller_lines($ana), 'Content-Length: 500000', "Content-Type: $type"),
+		substr form('x' x 500_000, 'audio/webm'), 0, 300_000);
+	$raw->close;
+	is $ana->get("$object/$docs/$mine/a.webm")->status, 200, 'others go on';
+}
+is row($docs, "$mine/half"), undef, 'half a file is none';
+
 # --- at once -------------------------------------------------------------
 
 # C14: of many who create one name exactly one succeeds.
