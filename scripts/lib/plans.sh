@@ -10,7 +10,7 @@ list prints each plan with its limits ("-" is no limit) and the prices that buy
 it.  PROVIDER is stripe or lemonsqueezy; PRICE is the id of a price at Stripe
 (price_...), or the number of a variant at Lemon Squeezy, as its dashboard shows
 it.  Events that came before their price was mapped are applied by
-kith webhooks replay failed.
+kith webhooks replay unmapped.
 
 A limit is changed in the database: update public.plans set limits = limits ||
 {"documents": 20} where id = "pro", with the quotes of SQL.  It counts from the

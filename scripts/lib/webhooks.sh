@@ -4,7 +4,7 @@ help[webhooks]='say what providers told, apply it again, test an endpoint
 
 usage: kith webhooks [list [PROVIDER] [OUTCOME] [USER] [N]]
        kith webhooks show ID
-       kith webhooks replay ID... | failed | unmatched
+       kith webhooks replay ID... | failed | unmatched | unmapped
        kith webhooks test PROVIDER [URL]
 
 list prints the newest N events (50); PROVIDER is stripe, lemonsqueezy, resend,
@@ -12,9 +12,9 @@ telegram or elevenlabs, OUTCOME applied, stale, ignored, unmatched, conflict or
 failed, USER an address or an id.  show prints one event, with its payload if
 it was kept, which it is for payments only.
 
-replay applies events again that failed, belonged to nobody, or were in
-conflict: after a price was mapped, or a user came back.  It is harmless: what
-is older than what is known changes nothing.
+replay applies events again that failed, belonged to nobody, were in conflict,
+or had a price that buys no plan (unmapped; see kith plans).  It is harmless:
+what is older than what is known changes nothing.
 
 test sends an event to the running instance, signed with the newest secret of
 the provider, and one with a wrong signature; the first must be in the ledger,
@@ -83,12 +83,14 @@ show_event() {
 
 # Each in a transaction of its own, in the order in which they happened.
 replay_events() {
-	local id which="outcome in ('failed', 'unmatched', 'conflict')" events failed=0
+	local id which="(outcome in ('failed', 'unmatched', 'conflict') or detail = 'unmapped_price')" events failed=0 all=yes
 
-	[[ $# -gt 0 ]] || fail 'say which events, or: failed, unmatched'
+	[[ $# -gt 0 ]] || fail 'say which events, or: failed, unmatched, unmapped'
 	case $* in
 	failed | unmatched) which="outcome = '$1'" ;;
+	unmapped) which="detail = 'unmapped_price'" ;;
 	*)
+		all=no
 		for id; do
 			check_event "$id"
 		done
@@ -102,7 +104,7 @@ replay_events() {
 			failed=$((failed + 1))
 	done
 	echo "events applied again: $((${#events[@]} - failed))"
-	[[ $* == failed || $* == unmatched ]] || [[ ${#events[@]} -eq $# ]] ||
+	[[ $all == yes || ${#events[@]} -eq $# ]] ||
 		fail 'the others were applied, or their payload was not kept'
 	((failed == 0)) || fail "could not be applied: $failed"
 }
@@ -213,7 +215,7 @@ test_webhook() {
 
 # For kith doctor.
 doctor_webhooks() {
-	local provider name secret heard failed parked without=()
+	local provider name heard failed parked unmapped without=()
 
 	for provider in "${webhook_providers[@]}"; do
 		name=KITH_${provider^^}_WEBHOOK_SECRET
@@ -238,6 +240,8 @@ doctor_webhooks() {
 	parked=$(psql -XqAt -c "select count(*) from kith.webhook_events
 		where outcome = 'unmatched' and payload is not null and received_at < now() - interval '10 minutes'")
 	((parked == 0)) || note "events of payments that belong to nobody: $parked; kith webhooks list unmatched"
+	unmapped=$(psql -XqAt -c "select count(*) from kith.webhook_events where detail = 'unmapped_price'")
+	((unmapped == 0)) || wrong "events with a price that buys no plan: $unmapped; kith plans map, then kith webhooks replay unmapped"
 }
 
 # Where the provider is told about us.

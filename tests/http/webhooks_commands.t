@@ -79,6 +79,7 @@ like $shown, qr/"status": "on_the_moon"/, 'and what it said';
 like kith('webhooks', 'show', $_), qr/^kith: (?:there is no event|".*" is no number)/m, "there is no event $_" for 999999, '1;drop', 'x';
 my $doctor = kith('doctor');
 like $doctor, qr/^wrong  events that failed: 1;/m, 'kith doctor tells of what failed';
+like $doctor, qr/^wrong  events with a price that buys no plan: 1; kith plans map, then kith webhooks replay unmapped$/m, 'and of what buys nothing';
 unlike $doctor, qr/stripe has sent nothing|belong to nobody/, 'not of what may be found in a moment';
 $k->sql("update kith.webhook_events set received_at = now() - interval '11 minutes' where outcome = 'unmatched'");
 like kith('doctor'), qr/^note   events of payments that belong to nobody: 1; kith webhooks list unmatched$/m, 'but later';
@@ -86,10 +87,14 @@ like kith('doctor'), qr/^note   events of payments that belong to nobody: 1; kit
 # --- and again ---------------------------------------------------------------
 
 is $k->sql("select plan from public.subscriptions where user_id = '@{[ $ana->id ]}'"), 'free', 'a price that nobody knows buys nothing';
-like kith('webhooks', 'replay', id_of($unmapped)), qr/^kith: the others were applied/m, 'what was applied is not applied again';
+$k->sql("insert into kith.webhook_events (provider, event_id, outcome, payload) values ('stripe', 'evt_done', 'applied', '{}')");
+like kith('webhooks', 'replay', id_of({ id => 'evt_done' })), qr/^kith: the others were applied/m, 'what was applied is not applied again';
 is kith('webhooks', 'replay', 'unmatched'), "event @{[ id_of($parked) ]} unmatched\nevents applied again: 1\n", 'nobody is nobody for as long as they are';
-$k->sql("insert into auth.users (id, email) values ('$later', 'later.$$\@example.org');
-	insert into kith.plan_prices (provider, price_id, plan) values ('stripe', 'price_commands', 'pro')");
+$k->sql("insert into auth.users (id, email) values ('$later', 'later.$$\@example.org')");
+$instance->kith(qw(plans map stripe price_commands pro));
+is kith('webhooks', 'replay', 'unmapped'), "event @{[ id_of($unmapped) ]} applied\nevents applied again: 1\n", 'once a price buys something';
+is $k->sql("select plan from public.subscriptions where user_id = '@{[ $ana->id ]}'"), 'pro', 'who paid it has that';
+is kith('webhooks', 'replay', 'unmapped'), "events applied again: 0\n", 'once';
 is kith('webhooks', 'replay', id_of($parked)), "event @{[ id_of($parked) ]} applied\nevents applied again: 1\n", 'who comes later has what they paid for';
 is $k->sql("select plan || ' ' || status from public.subscriptions where user_id = '$later'"), 'pro active', 'as it was told before';
 is kith('webhooks', 'replay', 'failed'), "event @{[ id_of($failed) ]} failed\nevents applied again: 1\n", 'what made no sense makes none';
