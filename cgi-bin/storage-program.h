@@ -69,6 +69,9 @@ int storage_name(struct kith_request *req, struct storage_name *name);
 /* A parameter of the query, decoded; NULL when absent, or not decodable. */
 const char *storage_query(struct kith_request *req, const char *name);
 
+/* The text that base64 stands for, with its padding or without (RFC 4648, section 4); NULL for anything else. */
+const char *storage_base64(struct kith_arena *a, const char *text);
+
 /* Whether x-upsert says true. */
 bool storage_wants_upsert(const struct kith_request *req);
 
@@ -202,6 +205,12 @@ void storage_answer_upload(struct kith_request *req, const struct storage_upload
 
 /* Sends a file to whom a signed URL gives it, until expires (seconds since 1970). */
 int storage_serve_signed(struct kith_request *req, const struct storage_name *name, int64_t expires);
+
+/* What goes into a header when the file is served: -1 with 400 InvalidRequest for what cannot. */
+int storage_set_cache_control(struct kith_request *req, struct storage_upload *up, const char *value);
+
+/* What the app wants to know of the file later; what is no JSON object is left out, as on Supabase. */
+void storage_set_metadata(struct kith_request *req, struct storage_upload *up, const char *text);
 
 /* Whether the file begins like something that runs, while its type says picture, sound or film (storage-sniff.c). */
 bool storage_is_disguised(int fd, const char *type);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "base64url.h"
 #include "utf8.h"
 
 #define KEY_MAX 1024
@@ -151,4 +152,22 @@ storage_wants_upsert(const struct kith_request *req)
 	const char *upsert = kith_request_header(req, "x-upsert");
 
 	return upsert && !strcmp(upsert, "true");
+}
+
+const char *
+storage_base64(struct kith_arena *a, const char *text)
+{
+	char *copy = kith_strdup(a, text), *decoded;
+	size_t n = strlen(copy);
+
+	while (n && copy[n - 1] == '=')
+		copy[--n] = '\0';
+	for (char *p = copy; *p; p++) {
+		if (*p == '+')
+			*p = '-';
+		else if (*p == '/')
+			*p = '_';
+	}
+	decoded = kith_base64url_decode(a, copy, n, &n);
+	return decoded && strlen(decoded) == n && kith_utf8_valid(decoded, n) ? decoded : NULL;
 }

@@ -12,15 +12,12 @@
 #include "storage-program.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arena.h"
 #include "base64url.h"
-#include "settings.h"
 #include "store.h"
-#include "utf8.h"
 
 #define VERSION "1.0.0"
 #define EXTENSIONS "creation,creation-with-upload,termination,expiration"
@@ -98,78 +95,59 @@ is_piece(const struct kith_request *req)
 	return type && !strcmp(type, PIECE_TYPE);
 }
 
-/* The value of Upload-Metadata at (p, n): base64 with padding (RFC 4648, section 4), and text; NULL when it is neither. */
-static const char *
-decode(struct kith_request *req, const char *p, size_t n)
-{
-	char *text = kith_alloc(req->arena, n + 1);
-	int length = n % 4 ? -1 : EVP_DecodeBlock((unsigned char *)text, (const unsigned char *)p, (int)n);
-
-	/* What stands for padding is decoded as zeros. */
-	for (int i = 0; i < 2 && length > 0 && p[n - 1 - (size_t)i] == '='; i++)
-		length--;
-	if (length < 0)
-		return NULL;
-	text[length] = '\0';
-	return strlen(text) == (size_t)length && kith_utf8_valid(text, strlen(text)) ? text : NULL;
-}
-
-/* A lifetime as storage-js gives it, 3600, or the header's own text. */
-static const char *
-cache_control(struct kith_request *req, const char *text)
-{
-	return *text && !text[strspn(text, "0123456789")] ? kith_format(req->arena, "max-age=%s", text) : text;
-}
-
-/* Upload-Metadata: keys and values with a blank between, pairs with commas. */
+/* Upload-Metadata: names and values with a blank between, pairs with commas. */
 static int
 read_announced(struct kith_request *req, const char *text, struct announced *a)
 {
+	const struct {
+		const char *name;
+		const char **value;
+	} known[] = {
+		{ "bucketName", &a->bucket },
+		{ "objectName", &a->key },
+		{ "contentType", &a->type },
+		{ "cacheControl", &a->cache_control },
+		{ "metadata", &a->metadata },
+	};
+
 	*a = (struct announced){ 0 };
 	if (strlen(text) > METADATA_MAX)
 		return storage_fail(req, "InvalidRequest", "Upload-Metadata is longer than %d bytes", METADATA_MAX);
 	while (*text) {
-		size_t pair = strcspn(text, ","), key = strcspn(text, " ,");
-		size_t at = key < pair ? key + 1 : pair;
-		const char *value = decode(req, text + at, pair - at);
+		size_t pair = strcspn(text, ","), name = strcspn(text, " ,"), at = name < pair ? name + 1 : pair;
+		const char *value = storage_base64(req->arena, kith_strndup(req->arena, text + at, pair - at));
 
 		if (!value)
 			return storage_fail(req, "InvalidRequest", "Upload-Metadata: the value of %.*s is not base64 of text",
-			    (int)key, text);
-		if (key == 10 && !strncmp(text, "bucketName", key))
-			a->bucket = value;
-		else if (key == 10 && !strncmp(text, "objectName", key))
-			a->key = value;
-		else if (key == 11 && !strncmp(text, "contentType", key))
-			a->type = value;
-		else if (key == 12 && !strncmp(text, "cacheControl", key))
-			a->cache_control = cache_control(req, value);
-		else if (key == 8 && !strncmp(text, "metadata", key))
-			a->metadata = value;
+			    (int)name, text);
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (strlen(known[i].name) == name && !strncmp(known[i].name, text, name))
+				*known[i].value = value;
 		text += pair + (text[pair] == ',');
 		text += strspn(text, " ");
 	}
 	return 0;
 }
 
-/* What other uploads are told by headers. */
-static void
+/* What other uploads are told by headers; a lifetime comes as storage-js gives it, 3600, or as the header's own text. */
+static int
 describe(struct kith_request *req, const struct upload *u, const struct announced *a, struct storage_upload *up)
 {
-	const struct kith_json *metadata = NULL;
+	const char *lifetime = a->cache_control;
 
-	if (a->metadata)
-		metadata = kith_json_parse(req->arena, a->metadata, strlen(a->metadata), NULL);
 	*up = (struct storage_upload){
 		.name = u->name,
 		.upsert = u->upsert,
 		.declared = u->length,
 		.type = a->type,
-		.cache_control = a->cache_control,
-		.user_metadata = metadata && metadata->type == KITH_JSON_OBJECT ? a->metadata : NULL,
 		.signed_url = u->signed_url,
 		.owner = u->owner,
 	};
+	if (a->metadata)
+		storage_set_metadata(req, up, a->metadata);
+	if (lifetime && *lifetime && !lifetime[strspn(lifetime, "0123456789")])
+		lifetime = kith_format(req->arena, "max-age=%s", lifetime);
+	return lifetime ? storage_set_cache_control(req, up, lifetime) : 0;
 }
 
 /* Who may do what with a signed URL: the one that it was made for. */
@@ -364,8 +342,7 @@ storage_tus_create(struct kith_request *req)
 		u.owner = kith_json_string(claims, "owner");
 		u.upsert = kith_json_get(claims, "upsert") && kith_json_get(claims, "upsert")->type == KITH_JSON_TRUE;
 	}
-	describe(req, &u, &a, &up);
-	if (storage_check_upload(req, &up))
+	if (describe(req, &u, &a, &up) || storage_check_upload(req, &up))
 		return -1;
 	if (!u.signed_url)
 		u.owner = up.owner;
@@ -427,11 +404,8 @@ go_on(struct kith_request *req, struct upload *u)
 	}
 	if (!file)
 		return storage_fail(req, "NoSuchUpload", "Upload not found");
-	if (read_announced(req, u->announced, &a))
-		return -1;
 	/* Rights, the bucket and the plan may have changed since the upload began. */
-	describe(req, u, &a, &up);
-	if (storage_check_upload(req, &up))
+	if (read_announced(req, u->announced, &a) || describe(req, u, &a, &up) || storage_check_upload(req, &up))
 		return -1;
 	if (kith_store_cut(file, u->received))
 		return refuse_disk(req);

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "arena.h"
-#include "base64url.h"
 #include "multipart.h"
 #include "settings.h"
 
@@ -21,9 +20,8 @@
 /* An error longer than this is told by the upload itself. */
 #define REFUSAL_MAX 4096
 
-/* What goes into a header when the file is served. */
-static int
-set_cache_control(struct kith_request *req, struct storage_upload *up, const char *value)
+int
+storage_set_cache_control(struct kith_request *req, struct storage_upload *up, const char *value)
 {
 	for (const char *p = value; *p; p++)
 		if (*p < ' ' || *p > '~' || p - value > CACHE_CONTROL_MAX)
@@ -33,33 +31,14 @@ set_cache_control(struct kith_request *req, struct storage_upload *up, const cha
 	return 0;
 }
 
-/* What the app wants to know of the file later; what is no JSON object is left out, as on Supabase. */
-static void
-set_metadata(struct kith_request *req, struct storage_upload *up, const char *text)
+void
+storage_set_metadata(struct kith_request *req, struct storage_upload *up, const char *text)
 {
 	const char *error;
 	const struct kith_json *metadata = kith_json_parse(req->arena, text, strlen(text), &error);
 
 	if (metadata && metadata->type == KITH_JSON_OBJECT)
 		up->user_metadata = text;
-}
-
-/* Base64 of the other alphabet, with its padding or without (RFC 4648, section 4); NULL for anything else. */
-static const char *
-decode_base64(struct kith_arena *a, const char *text)
-{
-	char *copy = kith_strdup(a, text);
-	size_t n = strlen(copy);
-
-	while (n && copy[n - 1] == '=')
-		copy[--n] = '\0';
-	for (char *p = copy; *p; p++) {
-		if (*p == '+')
-			*p = '-';
-		else if (*p == '/')
-			*p = '_';
-	}
-	return kith_base64url_decode(a, copy, n, &n);
 }
 
 static ssize_t
@@ -78,10 +57,10 @@ put_raw(struct kith_request *req, struct storage_upload *up)
 
 	up->declared = (int64_t)req->unread;
 	up->type = kith_request_header(req, "content-type");
-	if (cache_control && set_cache_control(req, up, cache_control))
+	if (cache_control && storage_set_cache_control(req, up, cache_control))
 		return -1;
-	if (metadata && (metadata = decode_base64(req->arena, metadata)))
-		set_metadata(req, up, metadata);
+	if (metadata && (metadata = storage_base64(req->arena, metadata)))
+		storage_set_metadata(req, up, metadata);
 	return storage_put(req, up, &source);
 }
 
@@ -95,11 +74,11 @@ take_field(struct kith_request *req, struct storage_upload *up, struct kith_mult
 	if (!text)
 		return -1;
 	if (metadata)
-		set_metadata(req, up, text);
+		storage_set_metadata(req, up, text);
 	else if (!strcmp(name, "contentType"))
 		up->type = *text ? text : NULL;
 	else if (!strcmp(name, "cacheControl") && *text)
-		return set_cache_control(req, up, kith_format(req->arena, "max-age=%s", text));
+		return storage_set_cache_control(req, up, kith_format(req->arena, "max-age=%s", text));
 	return 0;
 }
 
