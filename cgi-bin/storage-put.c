@@ -14,6 +14,9 @@
 /* Of a name that somebody else takes at the same moment; then the caller is asked again whether it may overwrite. */
 #define TRIES 3
 
+/* Bytes that are worth a question before they come; the row's own trigger asks of every file. */
+#define LARGE 1000000
+
 /* What a dashboard stores so that a folder without files is seen. */
 #define PLACEHOLDER ".emptyFolderPlaceholder"
 
@@ -131,6 +134,15 @@ rehearse(struct kith_request *req, struct storage_upload *up)
 	return 0;
 }
 
+/* Whether the plan of its owner has room for it. */
+static int
+check_quota(struct kith_request *req, const struct storage_upload *up)
+{
+	const char *bytes = kith_format(req->arena, "%lld", (long long)up->declared);
+
+	return storage_call(req, "check_upload", up->name.bucket, up->name.key, up->owner, bytes) ? 0 : -1;
+}
+
 int
 storage_check_upload(struct kith_request *req, struct storage_upload *up)
 {
@@ -142,9 +154,9 @@ storage_check_upload(struct kith_request *req, struct storage_upload *up)
 		up->user_metadata = "{}";
 	if (!up->operation)
 		up->operation = "storage.object.upload";
-	if (check_bucket(req, up))
+	if (check_bucket(req, up) || (!up->signed_url && rehearse(req, up)))
 		return -1;
-	return up->signed_url ? 0 : rehearse(req, up);
+	return up->declared >= LARGE ? check_quota(req, up) : 0;
 }
 
 /* What the disk refused. */

@@ -44,7 +44,8 @@ comment on function kith.policies_read_metadata() is
 -- The row of a file that is on the disk already.  replaces is the object that
 -- the caller may overwrite: if it has gone in the meantime the file is a new
 -- one, and if another has its name now the caller has to ask again.  upsert is
--- for whom a signed URL allows to overwrite whatever there is.
+-- for whom a signed URL allows to overwrite whatever there is.  What the service
+-- overwrites stays that of its owner.
 create function kith.store_object(
     bucket text, key text, file text, owner text, metadata jsonb, user_metadata jsonb, replaces uuid, upsert boolean
 ) returns setof storage.objects
@@ -55,8 +56,8 @@ begin
         return query
             update storage.objects o
             set version = store_object.file,
-                owner = store_object.owner::uuid,
-                owner_id = store_object.owner,
+                owner = coalesce(store_object.owner::uuid, o.owner),
+                owner_id = coalesce(store_object.owner, o.owner_id),
                 metadata = store_object.metadata,
                 user_metadata = store_object.user_metadata
             where o.id = store_object.replaces and o.bucket_id = store_object.bucket and o.name = store_object.key
@@ -74,8 +75,8 @@ begin
             )
             on conflict (bucket_id, name) do update
             set version = excluded.version,
-                owner = excluded.owner,
-                owner_id = excluded.owner_id,
+                owner = coalesce(excluded.owner, o.owner),
+                owner_id = coalesce(excluded.owner_id, o.owner_id),
                 metadata = excluded.metadata,
                 user_metadata = excluded.user_metadata
             returning o.*;

@@ -136,6 +136,8 @@ denied $ben->send(PUT => "$object/$docs/$mine/a.webm", 'x'), 'nobody overwrites 
 is $ana->get("$object/$docs/$mine/a.webm")->body, 'other', 'it is as it was';
 stored $root->post("$object/$docs/service/a.txt", 'x'), $docs, 'service/a.txt', 'the service writes anywhere';
 is row($docs, 'service/a.txt')->{owner_id}, undef, 'for nobody';
+stored $root->send(PUT => "$object/$docs/$mine/b.txt", 'x'), $docs, "$mine/b.txt", 'and over the files of users';
+is row($docs, "$mine/b.txt")->{owner_id}, $mine, 'whose they stay';
 stored $nobody->with(token => $ana->token)->post("$object/$docs/$mine/bearer.txt", 'x'), $docs, "$mine/bearer.txt", 'Authorization alone is enough';
 is_error $anon->post("$object/$docs/$mine/x", 'x'), InvalidRequest => 'Error', 400, "headers must have required property 'authorization'",
   'it is needed';
@@ -349,6 +351,12 @@ too_large announce($ana, "$object/$small/$mine/big", 3_200_000, 'Content-Type: m
 denied announce($ana, "$object/$docs/$others/big", 2_000_000), 'and what the caller may not store';
 denied announce($ana, "$object/$docs/$others/big", 0), 'however long it is';
 duplicate announce($ana, "$object/$docs/$mine/a.webm", 2_000_000), 'and what is there already';
+# The plan free has room for 100 MB, of which half is taken.
+$k->sql(qq{insert into storage.objects (bucket_id, name, owner_id, version, metadata) values ('$docs', '$mine/half', '$mine', '} . uuid . q{', '{"size": 52428800}')});
+my $full = announce($ana, "$object/$docs/$mine/big", 52_428_800);
+is_status $full, 400, 'QuotaExceeded', 'and what the plan has no room for';
+is $full->json->{statusCode}, '403', 'which is no matter of size';
+$k->sql(qq{begin; set local storage.allow_delete_query = 'true'; delete from storage.objects where bucket_id = '$docs' and name = '$mine/half'; commit});
 no_bucket announce($ana, "$object/nowhere/$mine/big", 2_000_000), 'wherever it should go';
 is_error announce($anon, "$object/$docs/$mine/big", 2_000_000), InvalidRequest => 'Error', 400, qr/authorization/, 'whoever sends it';
 
