@@ -32,10 +32,26 @@ parse_size(const struct kith_json *size, long *bytes)
 		return false;
 	memcpy(number, text, digits);
 	number[digits] = '\0';
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (!strcmp(text + digits, units[i].name))
-			return kith_parse_long(number, 0, INT64_MAX / units[i].bytes, bytes) && (*bytes *= units[i].bytes, true);
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(text + digits, units[i].name))
+			continue;
+		if (!kith_parse_long(number, 0, INT64_MAX / units[i].bytes, bytes))
+			return false;
+		*bytes *= units[i].bytes;
+		return true;
+	}
 	return false;
+}
+
+/* Says of an error of PostgreSQL's what it means for a bucket; any other stays.  Returns -1. */
+static int
+refuse_as(struct kith_request *req, const char *sqlstate, const char *code, const char *message)
+{
+	if (!strcmp(req->error.code, sqlstate)) {
+		memset(&req->error, 0, sizeof(req->error));
+		storage_fail(req, code, "%s", message);
+	}
+	return -1;
 }
 
 static int
@@ -47,14 +63,14 @@ read_limit(struct kith_request *req, const struct kith_json *limit, struct setti
 	if (!limit || limit->type == KITH_JSON_NULL)
 		return 0;
 	if (!parse_size(limit, &bytes))
-		return storage_fail(req, "InvalidRequest", "body/file_size_limit must be bytes, or a size such as 20MB");
+		return storage_fail(req, "InvalidRequest", "body/file_size_limit must be bytes, or text like 20MB");
 	if (bytes > kith_settings.file_limit)
 		return storage_fail(req, "EntityTooLarge", "The object exceeded the maximum allowed size");
 	s->limit = kith_format(req->arena, "%ld", bytes);
 	return 0;
 }
 
-/* type/subtype, type/\* or * */
+/* image/png; or with an asterisk for the part behind the slash; or an asterisk alone. */
 static bool
 is_mime_pattern(const char *text)
 {
@@ -63,7 +79,10 @@ is_mime_pattern(const char *text)
 
 	if (!strcmp(text, "*") || !strcmp(text, "*/*"))
 		return true;
-	return n && text[n] == '/' && text[n + 1] && (!strcmp(text + n, "/*") || !text[n + 1 + strspn(text + n + 1, token)]);
+	if (!n || text[n] != '/' || !text[n + 1])
+		return false;
+	text += n + 1;
+	return !strcmp(text, "*") || !text[strspn(text, token)];
 }
 
 static int
@@ -84,7 +103,7 @@ read_types(struct kith_request *req, const struct kith_json *types, struct setti
 	n = 0;
 	for (const struct kith_json *t = types->first; t; t = t->next) {
 		if (t->type != KITH_JSON_STRING)
-			return storage_fail(req, "InvalidRequest", "body/allowed_mime_types must be an array of strings");
+			return storage_fail(req, "InvalidRequest", "body/allowed_mime_types must be strings");
 		if (*t->text && !is_mime_pattern(t->text))
 			return storage_fail(req, "InvalidMimeType", "mime type %s is not supported", t->text);
 		if (*t->text)
@@ -161,13 +180,8 @@ create(struct kith_request *req)
 	kith_sql_text(sql, ", ");
 	kith_sql_param(sql, s.types);
 	kith_sql_text(sql, ")");
-	if (storage_as_caller(req, "storage.bucket.create", STORAGE_WRITE, sql, &result)) {
-		if (!strcmp(req->error.code, "23505")) {
-			memset(&req->error, 0, sizeof(req->error));
-			storage_fail(req, "BucketAlreadyExists", "The resource already exists");
-		}
-		return -1;
-	}
+	if (storage_as_caller(req, "storage.bucket.create", STORAGE_WRITE, sql, &result))
+		return refuse_as(req, "23505", "BucketAlreadyExists", "The resource already exists");
 	storage_begin_json(req);
 	kith_buf_lit(&req->reply.body, "{\"name\":");
 	kith_json_write_string(&req->reply.body, id, strlen(id));
@@ -293,13 +307,8 @@ delete(struct kith_request *req, const char *id)
 	kith_sql_text(sql, "delete from storage.buckets b where b.id = ");
 	kith_sql_param(sql, id);
 	kith_sql_text(sql, " returning 1");
-	if (storage_as_caller(req, "storage.bucket.delete", STORAGE_WRITE, sql, &result)) {
-		if (!strcmp(req->error.code, "23503")) {
-			memset(&req->error, 0, sizeof(req->error));
-			storage_fail(req, "ResourceNotEmpty", "The bucket you tried to delete is not empty");
-		}
-		return -1;
-	}
+	if (storage_as_caller(req, "storage.bucket.delete", STORAGE_WRITE, sql, &result))
+		return refuse_as(req, "23503", "ResourceNotEmpty", "The bucket you tried to delete is not empty");
 	return PQntuples(result) ? storage_answer_message(req, "Successfully deleted") : storage_no_bucket(req);
 }
 
@@ -318,8 +327,8 @@ empty(struct kith_request *req, const char *id)
 		return storage_no_bucket(req);
 	do {
 		sql = kith_sql_new(req->arena);
-		kith_sql_text(sql, "with gone as (delete from storage.objects where id in (select o.id from storage.objects o "
-				   "where o.bucket_id = ");
+		kith_sql_text(sql, "with gone as (delete from storage.objects where id in ("
+				   "select o.id from storage.objects o where o.bucket_id = ");
 		kith_sql_param(sql, id);
 		kith_sql_text(sql, " limit " EMPTY_AT_ONCE ") returning 1) select count(*) from gone");
 		if (storage_as_caller(req, "storage.bucket.empty", STORAGE_WRITE, sql, &result))

@@ -17,7 +17,7 @@
 /* Of a copy whose name somebody else takes at the same moment. */
 #define TRIES 3
 
-/* A member of the body that is text: what is usual when it is absent or null; NULL with 400 when it is anything else. */
+/* A member of the body that is text; what is usual when it is absent or null.  NULL with 400 for anything else. */
 static const char *
 body_text(struct kith_request *req, const struct kith_json *body, const char *name, const char *usual)
 {
@@ -221,7 +221,8 @@ remove_one(struct kith_request *req, const struct storage_name *name)
 	kith_sql_param(sql, name->bucket);
 	kith_sql_text(sql, " and o.name = ");
 	kith_sql_param(sql, name->key);
-	kith_sql_text(sql, " returning 1) select (select count(*) from gone), count(*) from storage.objects o where o.bucket_id = ");
+	kith_sql_text(sql, " returning 1) select (select count(*) from gone), count(*) from storage.objects o "
+			   "where o.bucket_id = ");
 	kith_sql_param(sql, name->bucket);
 	kith_sql_text(sql, " and o.name = ");
 	kith_sql_param(sql, name->key);
@@ -267,8 +268,8 @@ find_source(struct kith_request *req, const char *operation, const struct storag
 	struct kith_sql *sql = kith_sql_new(req->arena);
 	const PGresult *result;
 
-	kith_sql_text(sql, "select o.version, o.metadata ->> 'size', o.metadata ->> 'mimetype', o.metadata ->> 'cacheControl', "
-			   "o.metadata, o.user_metadata from storage.objects o where o.bucket_id = ");
+	kith_sql_text(sql, "select o.version, o.metadata ->> 'size', o.metadata ->> 'mimetype', o.metadata, "
+			   "o.user_metadata from storage.objects o where o.bucket_id = ");
 	kith_sql_param(sql, name->bucket);
 	kith_sql_text(sql, " and o.name = ");
 	kith_sql_param(sql, name->key);
@@ -391,14 +392,12 @@ storage_copy(struct kith_request *req)
 	    (with_metadata = body_flag(req, body, "copyMetadata", true)) < 0 ||
 	    !(source = find_source(req, up.operation, &from)))
 		return -1;
-	if (!PQntuples(source) || PQgetisnull(source, 0, 0) || PQgetisnull(source, 0, 4))
+	if (!PQntuples(source) || PQgetisnull(source, 0, 0) || PQgetisnull(source, 0, 3))
 		return storage_no_key(req);
 	if (kith_parse_long(PQgetvalue(source, 0, 1), 0, INT64_MAX, &size))
 		up.declared = size;
 	up.type = PQgetisnull(source, 0, 2) ? NULL : PQgetvalue(source, 0, 2);
-	up.user_metadata = with_metadata ? PQgetvalue(source, 0, 5) : NULL;
-	if (up.user_metadata && !*up.user_metadata)
-		up.user_metadata = NULL;
+	up.user_metadata = with_metadata && !PQgetisnull(source, 0, 4) ? PQgetvalue(source, 0, 4) : NULL;
 	up.upsert = storage_wants_upsert(req);
 	if (storage_check_upload(req, &up) || link_version(req, PQgetvalue(source, 0, 0), version))
 		return -1;
@@ -411,7 +410,7 @@ storage_copy(struct kith_request *req)
 			if (storage_check_upload(req, &up))
 				break;
 		}
-		row = store_copy(req, &up, PQgetvalue(source, 0, 4));
+		row = store_copy(req, &up, PQgetvalue(source, 0, 3));
 	}
 	if (row)
 		return answer_copy(req, &up.name, row);

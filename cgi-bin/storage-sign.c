@@ -150,7 +150,8 @@ readable(struct kith_request *req, const char *operation, const char *bucket, co
 static int
 sign_one(struct kith_request *req, const struct storage_name *name, int64_t seconds)
 {
-	const PGresult *result = readable(req, "storage.object.sign", name->bucket, (const char *[]){ name->key, NULL });
+	const char *const keys[] = { name->key, NULL };
+	const PGresult *result = readable(req, "storage.object.sign", name->bucket, keys);
 
 	if (!result)
 		return -1;
