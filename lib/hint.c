@@ -67,11 +67,34 @@ hint_rule(struct kith_request *req, const struct kith_refusal *refusal)
 		kith_fail_hint(req, "%s", PQgetvalue(result, 0, 0));
 }
 
+/* The comments of the policies that a row did not pass; PostgreSQL names their table in the message alone. */
+static void
+hint_policy(struct kith_request *req)
+{
+	static const char generic[] = "The row, and every row that it refers to, must be your own.";
+	const char *table = strstr(req->error.message, " for table \""), *comment = NULL;
+	size_t n = table ? strlen(table += strlen(" for table \"")) : 0;
+	struct kith_sql *sql = kith_sql_new(req->arena);
+	struct kith_error refused = req->error;
+	const PGresult *result;
+
+	kith_sql_text(sql, "select pg_catalog.string_agg(distinct pg_catalog.obj_description(p.oid, 'pg_policy'), ' ')"
+	    " from pg_catalog.pg_policy p join pg_catalog.pg_class c on c.oid = p.polrelid"
+	    " where p.polcmd <> 'r' and c.relname = ");
+	kith_sql_param(sql, n ? kith_strndup(req->arena, table, n - 1) : "");
+	memset(&req->error, 0, sizeof(req->error));
+	result = kith_db_catalog(req, sql);
+	req->error = refused;
+	if (result && PQntuples(result) && *PQgetvalue(result, 0, 0))
+		comment = PQgetvalue(result, 0, 0);
+	kith_fail_hint(req, "%s%s%s", generic, comment ? " " : "", comment ? comment : "");
+}
+
 static void
 hint_right(struct kith_request *req)
 {
 	if (strstr(req->error.message, "violates row-level security policy"))
-		kith_fail_hint(req, "The row, and every row that it refers to, must be your own.");
+		hint_policy(req);
 	else if (!strncmp(req->error.message, "permission denied for ", 22) && req->identity->role == KITH_AUTHENTICATED)
 		kith_fail_hint(req, "The server keeps it, or some of its columns: GET /rest/v1/ lists what you may do.");
 }

@@ -130,14 +130,17 @@ write_content_range(struct kith_request *req, bool counted, long n)
  * finds that out before it looks at rights, and calls it not supported.
  */
 static void
-judge_view(struct kith_error *error)
+judge_view(struct kith_request *req)
 {
+	struct kith_error *error = &req->error;
+
 	if (error->code && !strcmp(error->code, "55000"))
 		error->status = 400;
 	if (error->code && !strcmp(error->code, "0A000") && error->details &&
 	    !strncmp(error->details, "View columns ", strlen("View columns "))) {
 		error->status = 403;
 		error->code = "42501";
+		kith_fail_hint(req, "The server keeps it: GET /rest/v1/ lists what you may do.");
 	}
 }
 
@@ -150,7 +153,7 @@ run_write(struct kith_rest *rest, const struct kith_relation *relation, struct k
 	if (!kith_db_run(req, &rest->transaction, &sql, 1, result, checked ? kith_rest_check_affected : NULL, rest))
 		return 0;
 	if (relation->is_view)
-		judge_view(&req->error);
+		judge_view(req);
 	return -1;
 }
 

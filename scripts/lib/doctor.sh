@@ -154,7 +154,7 @@ doctor_instance() {
 	((${#stopped[@]} == 0)) || wrong "${stopped[*]} does not run: kith up starts it"
 	look_for_sockets
 	((${#stopped[@]} > 0 || ${#missing[@]} == 0)) ||
-		wrong "the sockets of ${missing[*]} are gone: kith down; kith up"
+		wrong "the sockets of ${missing[*]} are gone: kith up"
 	((${#stopped[@]} + ${#missing[@]} > 0)) || web_answers ||
 		wrong "$url does not answer: read $KITH_HOME/log"
 	if ! alive postgresql; then

@@ -140,6 +140,7 @@ start_instance() {
 		same_settings
 		write_secret_files # a new secret of webhooks counts at once
 		renew_certificate
+		stop_deaf
 	fi
 	if ((${#stopped[@]} > 0)); then
 		start_stopped
@@ -158,6 +159,23 @@ start_stopped() {
 	write_nginx_conf
 	alive nginx || start_nginx
 	wait_for_web
+}
+
+# Programs whose sockets somebody removed, by cleaning /tmp or /run, run and hear
+# nothing: they are stopped, to be started like any other that does not run.
+stop_deaf() {
+	local name missing
+
+	for name in "${stopped[@]}"; do
+		[[ $name != kith-* || $name == kith-worker ]] || return 0
+	done
+	look_for_sockets
+	((${#missing[@]} > 0)) || return 0
+	say "sockets are gone (${missing[*]}): the programs start again"
+	for name in "${running[@]}"; do
+		[[ $name != kith-* || $name == kith-worker ]] || stop "$name" TERM 15
+	done
+	look
 }
 
 # nginx reads a certificate when it starts, and when it is told to.

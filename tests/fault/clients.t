@@ -156,4 +156,16 @@ like eval { $instance->kith('status') } // $@, qr/^kith-programs +does not run$/
 $instance->start_again;
 is_json $ana->get('/rest/v1/memories'), 200, [], 'started again it serves';
 
+# A socket that somebody removes, as whoever cleans up a directory may: its
+# program runs and hears nothing until kith up is asked for.
+my $socket = $k->env('PGHOST') . '/kith-memories.sock';
+unlink $socket or die "$socket: $!";
+is_status $ana->get('/rest/v1/memories'), 503, 'a program whose socket is gone is 503';
+like eval { $instance->kith('doctor') } // $@, qr/^wrong  the sockets of kith-memories are gone: kith up$/m, 'kith doctor says why';
+my $worker = $instance->pid('kith-worker');
+$instance->start_again;
+is_json $ana->get('/rest/v1/memories'), 200, [], 'kith up repairs it';
+is_status $ana->get('/auth/v1/health'), 200, 'with all the others';
+is $instance->pid('kith-worker'), $worker, 'and leaves alone what has none';
+
 done_testing;

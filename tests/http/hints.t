@@ -28,6 +28,13 @@ $reply = $ana->patch('/rest/v1/users?id=not.is.null', { email => 'other@example.
 is_status $reply, 403, '42501', 'a column that the server keeps';
 like hint($reply), qr/The server keeps it/, 'says why';
 
+$reply = $ana->with(schema => 'companion')->patch('/rest/v1/users?id=not.is.null', { subscription => 'pro' });
+is_status $reply, 403, '42501', 'a column that a view makes up';
+like hint($reply), qr/The server keeps it/, 'says why';
+$reply = $ana->post('/rest/v1/scheduled_messages', { channel => 'email', scheduled_for => 'tomorrow', recipient_email => 'somebody@example.org' });
+is_status $reply, 403, '42501', 'a mail to somebody else';
+is hint($reply), 'The row, and every row that it refers to, must be your own. recipient_email is your own address, or left out.', 'the policy\'s own words are told';
+
 # A dialect's client is told its own names.
 my @profile = ('Content-Profile' => 'companion');
 $reply = $ana->post('/rest/v1/user_context', { category => 'work', key => 'job', value => '' }, @profile);

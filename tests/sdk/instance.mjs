@@ -60,7 +60,7 @@ export async function start(settings = {}) {
 			const { status, stdout, stderr } = spawnSync(kith, args, { env, input, encoding: 'utf8', maxBuffer: 1 << 28 })
 			return { status, said: stdout, complaint: stderr }
 		},
-		client: (options = {}, key = env.KITH_ANON_KEY) => createClient(env.KITH_URL, key, {
+		client: (options = {}, key = env.KITH_ANON_KEY, url = env.KITH_URL) => createClient(url, key, {
 			realtime: { transport: WebSocket },
 			auth: { persistSession: false, autoRefreshToken: false, ...options },
 		}),
