@@ -90,7 +90,7 @@ answer(struct kith_request *req, const struct checkout_request *how, const struc
 	return 0;
 }
 
-/* How long the provider asks to wait; of Stripe 409 means that the same request is being done, or something is locked. */
+/* How long the provider asks to wait.  Of Stripe 409 says that the same request is under way, or something locked. */
 static int64_t
 hint_ms(const struct kith_http *call)
 {
@@ -142,7 +142,7 @@ checkout_ask(struct kith_request *req, struct checkout *c, const struct checkout
 	if (outcome == KITH_REFUSED)
 		return refuse(req, call);
 	if (outcome == KITH_DENIED)
-		return refuse_for_good(req, kith_format(req->arena, "%s does not take our key (%s)", call->provider,
-						call->error));
+		return refuse_for_good(
+		    req, kith_format(req->arena, "%s does not take our key (%s)", call->provider, call->error));
 	return refuse_for_now(req, call->retry_ms);
 }

@@ -86,14 +86,15 @@ read_url(struct kith_request *req, const struct kith_json *body, const char *mem
 {
 	if (read_text(req, body, member, url))
 		return -1;
-	if (!*url)
+	if (!*url) {
 		*url = kith_settings.site_url;
-	else if (!kith_redirect_url_allowed(without_placeholder(req->arena, *url), kith_settings.site_url,
-		     kith_settings.redirect_urls)) {
-		kith_fail(req, 400, "KITH400", "%s may not lead there", member);
-		return kith_fail_hint(req, "Addresses of the app are allowed, and those that KITH_REDIRECT_URLS lists.");
+		return 0;
 	}
-	return 0;
+	if (kith_redirect_url_allowed(
+		without_placeholder(req->arena, *url), kith_settings.site_url, kith_settings.redirect_urls))
+		return 0;
+	kith_fail(req, 400, "KITH400", "%s may not lead there", member);
+	return kith_fail_hint(req, "Addresses of the app are allowed, and those that KITH_REDIRECT_URLS lists.");
 }
 
 static int
@@ -112,10 +113,12 @@ begin(struct kith_request *req, struct checkout *c, const struct kith_json **bod
 	c->provider = c->workspace ? KITH_LEMONSQUEEZY : KITH_STRIPE;
 	if (kith_payment_configured(c->provider))
 		return 0;
-	kith_fail(req, 404, "KITH404", "nothing can be paid for here with %s",
-	    c->workspace ? "Lemon Squeezy" : "Stripe");
-	return kith_fail_hint(req, c->workspace ? "Users themselves subscribe without workspace_id." :
-						  "Workspaces are paid for by their workspace_id.");
+	if (!c->workspace) {
+		kith_fail(req, 404, "KITH404", "nothing can be paid for here with Stripe");
+		return kith_fail_hint(req, "Workspaces are paid for by their workspace_id.");
+	}
+	kith_fail(req, 404, "KITH404", "nothing can be paid for here with Lemon Squeezy");
+	return kith_fail_hint(req, "Users themselves subscribe without workspace_id.");
 }
 
 /* The column of that name in the only row; NULL for SQL's null. */

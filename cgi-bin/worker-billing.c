@@ -133,7 +133,8 @@ read_answer(struct billing *b, const struct kith_http *http)
 	if (answer && http->date > 0)
 		return answer;
 	b->result->outcome = KITH_FAILED;
-	b->result->error = kith_format(b->a, "%s: the answer %s", http->provider, answer ? "has no date" : "is no JSON");
+	b->result->error =
+	    kith_format(b->a, "%s: the answer %s", http->provider, answer ? "has no date" : "is no JSON");
 	return NULL;
 }
 
@@ -141,19 +142,19 @@ read_answer(struct billing *b, const struct kith_http *http)
 static void
 note(struct billing *b, const PGresult *row, const char *otherwise)
 {
-	const char *outcome;
+	const char *name = providers[b->provider].name;
 
+	b->result->outcome = KITH_REFUSED;
 	if (!row) {
 		b->result->outcome = KITH_UNREACHED;
 		b->result->error = "the database is away";
 	} else if (PQgetisnull(row, 0, 0)) {
-		b->result->outcome = KITH_REFUSED;
-		b->result->error = kith_format(b->a, "%s: %s", providers[b->provider].name, otherwise);
+		b->result->error = kith_format(b->a, "%s: %s", name, otherwise);
+	} else if (!strcmp(PQgetvalue(row, 0, 0), "failed")) {
+		b->result->error = kith_format(b->a, "%s: kith webhooks list failed", name);
 	} else {
-		outcome = PQgetvalue(row, 0, 0);
-		b->result->outcome = strcmp(outcome, "failed") ? KITH_DONE : KITH_REFUSED;
-		b->result->error = strcmp(outcome, "failed") ? NULL : kith_format(b->a, "%s: kith webhooks list failed",
-									   providers[b->provider].name);
+		b->result->outcome = KITH_DONE;
+		b->result->error = NULL;
 	}
 }
 
@@ -173,8 +174,10 @@ key_is_live(struct kith_arena *a)
 static void
 apply_missing(struct billing *b, const struct kith_http *http)
 {
-	note(b, worker_db_run(b->a, "select kith.apply_missing_stripe($1, $2, $3)",
-	    WORKER_PARAMS(b->subscription, key_is_live(b->a), kith_format(b->a, "%lld", (long long)http->date))),
+	static const char sql[] = "select kith.apply_missing_stripe($1, $2, $3)";
+	const char *date = kith_format(b->a, "%lld", (long long)http->date);
+
+	note(b, worker_db_run(b->a, sql, WORKER_PARAMS(b->subscription, key_is_live(b->a), date)),
 	    "404 resource_missing, of the other mode or another account");
 }
 
@@ -182,17 +185,18 @@ static void
 apply(struct billing *b, const struct kith_http *http)
 {
 	const char *date = kith_format(b->a, "%lld", (long long)http->date);
+	const char *store = kith_format(b->a, "%ld", kith_settings.lemonsqueezy_store);
+	const PGresult *row;
 
 	if (!read_answer(b, http))
 		return;
 	if (b->provider == KITH_STRIPE)
-		note(b, worker_db_run(b->a, "select kith.apply_fetched_stripe($1, $2, $3)",
-		    WORKER_PARAMS(b->subscription, http->answer, date)), "the answer is another subscription");
+		row = worker_db_run(b->a, "select kith.apply_fetched_stripe($1, $2, $3)",
+		    WORKER_PARAMS(b->subscription, http->answer, date));
 	else
-		note(b, worker_db_run(b->a, "select kith.apply_fetched_lemonsqueezy($1, $2, $3, $4)",
-		    WORKER_PARAMS(b->subscription, http->answer, date,
-			kith_format(b->a, "%ld", kith_settings.lemonsqueezy_store))),
-		    "the answer is another subscription");
+		row = worker_db_run(b->a, "select kith.apply_fetched_lemonsqueezy($1, $2, $3, $4)",
+		    WORKER_PARAMS(b->subscription, http->answer, date, store));
+	note(b, row, "the answer is another subscription");
 }
 
 void
@@ -223,18 +227,21 @@ worker_do_reconcile_subscription(struct kith_arena *a, const struct worker_job *
 static bool
 is_over(struct billing *b)
 {
+	/* Of Stripe the first two, of Lemon Squeezy the others. */
+	static const char *const ends[] = { "canceled", "incomplete_expired", "cancelled", "expired" };
 	const struct kith_http *http = call(b, "GET", NULL);
 	const struct kith_json *answer;
 	const char *status;
 
 	if (!http || b->result->outcome != KITH_DONE || !(answer = read_answer(b, http)))
 		return false;
-	if (b->provider == KITH_STRIPE)
-		status = kith_json_string(answer, "status");
-	else
-		status = kith_json_string(kith_json_get(kith_json_get(answer, "data"), "attributes"), "status");
-	return status && (!strcmp(status, "canceled") || !strcmp(status, "incomplete_expired") ||
-	    !strcmp(status, "cancelled") || !strcmp(status, "expired"));
+	if (b->provider == KITH_LEMONSQUEEZY)
+		answer = kith_json_get(kith_json_get(answer, "data"), "attributes");
+	status = kith_json_string(answer, "status");
+	for (size_t i = 0; status && i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (!strcmp(status, ends[i]))
+			return true;
+	return false;
 }
 
 /* Nobody is left who could complain: what is not ended is said again and again. */
@@ -281,15 +288,19 @@ worker_billing_round(void)
 	next_us = kith_now_us() + ROUND_US;
 	a = kith_arena_new(0);
 	for (int i = 0; i < KITH_PAYMENTS; i++) {
+		const char *name = kith_payment_name((enum kith_payment)i), *n;
 		bool key = kith_payment_configured((enum kith_payment)i);
-		const PGresult *row = worker_db_run(a, key ? "select kith.go_round($1)" : "select kith.expire_subscriptions($1)",
-		    WORKER_PARAMS(kith_payment_name((enum kith_payment)i)));
+		const char *sql = key ? "select kith.go_round($1)" : "select kith.expire_subscriptions($1)";
+		const PGresult *row = worker_db_run(a, sql, WORKER_PARAMS(name));
 
-		if (!row)
+		if (!row) {
 			next_us = kith_now_us() + SECOND_US;
-		else if (strcmp(PQgetvalue(row, 0, 0), "0") != 0)
-			kith_log(KITH_LOG_INFO, "%s: %s subscriptions to be %s", kith_payment_name((enum kith_payment)i),
-			    PQgetvalue(row, 0, 0), key ? "fetched" : "taken as ended");
+			continue;
+		}
+		n = PQgetvalue(row, 0, 0);
+		if (strcmp(n, "0") != 0)
+			kith_log(KITH_LOG_INFO, "%s: %s subscriptions to be %s", name, n,
+			    key ? "fetched" : "taken as ended");
 	}
 	kith_arena_free(a);
 }

@@ -17,7 +17,8 @@ errors(void **state)
 	static const struct {
 		const char *answer, *code, *param;
 	} table[] = {
-		{ "{\"error\":{\"type\":\"a\",\"code\":\"resource_missing\",\"param\":\"customer\"}}", "resource_missing", "customer" },
+		{ "{\"error\":{\"type\":\"a\",\"code\":\"resource_missing\",\"param\":\"customer\"}}",
+		    "resource_missing", "customer" },
 		{ "{\"error\":{\"type\":\"idempotency_error\"}}", "idempotency_error", "" },
 		{ "{\"error\":{\"code\":\"x\",\"param\":\"line_items[0][price]\"}}", "x", "price" },
 		{ "{\"error\":{\"code\":\"x\",\"param\":\"]]\"}}", "x", "" },
