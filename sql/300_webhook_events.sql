@@ -34,8 +34,18 @@
 -- user or workspace for key share (so that it does not go meanwhile), the
 -- subscription in kith.billing_links, the user's row or the workspace for no key
 -- update, and last what refers to them.
+--
+-- What runs with each event is PL/pgSQL, also where it is one expression: a
+-- session plans it once, and a function in SQL again in every transaction.
+
+-- A provider waits for two seconds gladly, and for five at most: what takes
+-- longer comes again.
+alter role kith_webhooks set statement_timeout = '3s';
 
 set local role kith_owner;
+
+-- Asked for with each new connection, as by every program.
+grant select on sequence kith.schema_version to kith_webhooks;
 
 -- Events.
 create table kith.webhook_events (
@@ -202,31 +212,37 @@ $$;
 comment on function kith.event_time(text) is 'A time: seconds since 1970, or as RFC 3339 writes it.';
 
 create function kith.event_uuid(value text) returns uuid
-language sql immutable set search_path = ''
+language plpgsql immutable set search_path = ''
 as $$
-    select case when value ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then value::uuid end
+begin
+    return case when value ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then value::uuid end;
+end
 $$;
 comment on function kith.event_uuid(text) is 'The id of a user or workspace that an event names; null when it is none.';
 
 create function kith.event_rank(event_type text) returns smallint
-language sql immutable set search_path = ''
+language plpgsql immutable set search_path = ''
 as $$
-    select case
+begin
+    return case
         when event_type in ('customer.subscription.created', 'subscription_created') then 0
         when event_type in ('customer.subscription.deleted', 'subscription_expired') then 2
         else 1
-    end::smallint
+    end::smallint;
+end
 $$;
 comment on function kith.event_rank(text) is 'Order of events that happened within one second: 0 made, 1 changed, 2 ended.';
 
 -- Whose events are applied one after the other.  Without it the event that tells
 -- whose a customer is could miss another that is being parked at that moment.
 create function kith.lock_customer(provider text, customer_id text) returns void
-language sql volatile set search_path = ''
+language plpgsql volatile set search_path = ''
 as $$
-    select pg_catalog.pg_advisory_xact_lock(
+begin
+    perform pg_catalog.pg_advisory_xact_lock(
         pg_catalog.hashtextextended(pg_catalog.concat_ws(' ', 'customer', lock_customer.provider, lock_customer.customer_id), 0)
-    )
+    );
+end
 $$;
 comment on function kith.lock_customer(text, text) is 'Until the end of the transaction nobody else applies events of this customer.';
 
@@ -316,9 +332,13 @@ begin
     begin
         e.occurred_at := coalesce(kith.event_time(settle_event.occurred_at), e.occurred_at);
         e.payload := coalesce(settle_event.payload::jsonb, e.payload);
-        execute pg_catalog.format('select * from kith.%I($1, $2)', e.provider || '_event')
-        into e
-        using e, settings;
+        case e.provider
+            when 'stripe' then e := kith.stripe_event(e, settings);
+            when 'lemonsqueezy' then e := kith.lemonsqueezy_event(e, settings);
+            when 'resend' then e := kith.resend_event(e, settings);
+            when 'telegram' then e := kith.telegram_event(e, settings);
+            when 'elevenlabs' then e := kith.elevenlabs_event(e, settings);
+        end case;
     exception when others then
         get stacked diagnostics state = returned_sqlstate, rule = constraint_name;
         -- May work next time: the provider repeats it.
@@ -346,6 +366,8 @@ $$;
 comment on function kith.settle_event(kith.webhook_events, text, text, jsonb) is
     'Applies an event of the ledger and records what became of it; raises only what may work next time.';
 
+-- Its limit for locks is its own: one of the login would lose against the options
+-- of a connection.
 create function kith.apply_event(
     provider text,
     event_id text,
@@ -355,7 +377,7 @@ create function kith.apply_event(
     body_sha256 bytea,
     settings jsonb default null
 ) returns text
-language plpgsql volatile set search_path = ''
+language plpgsql volatile set search_path = '' set lock_timeout = '2s'
 as $$
 #variable_conflict use_column
 declare

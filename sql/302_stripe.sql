@@ -8,25 +8,30 @@ set local role kith_owner;
 
 -- An id, which is an object where the endpoint was told to expand it.
 create function kith.stripe_id(value jsonb) returns text
-language sql immutable set search_path = ''
+language plpgsql immutable set search_path = ''
 as $$
-    select case pg_catalog.jsonb_typeof(value) when 'string' then value #>> '{}' when 'object' then value ->> 'id' end
+begin
+    return case pg_catalog.jsonb_typeof(value) when 'string' then value #>> '{}' when 'object' then value ->> 'id' end;
+end
 $$;
 comment on function kith.stripe_id(jsonb) is 'The id of what a member of an object of Stripe''s refers to.';
 
 create function kith.stripe_live(status text) returns boolean
-language sql immutable set search_path = ''
+language plpgsql immutable set search_path = ''
 as $$
-    select coalesce(status in ('active', 'trialing', 'past_due', 'unpaid', 'paused'), false)
+begin
+    return coalesce(status in ('active', 'trialing', 'past_due', 'unpaid', 'paused'), false);
+end
 $$;
 comment on function kith.stripe_live(text) is 'Whether a subscription of Stripe goes on: it is paid for, or may be again.';
 
 -- Before the change of 2025-03-31 the period's end is the subscription's, since
 -- then it is that of each item; very old versions have a plan in place of a price.
 create function kith.stripe_item(subscription jsonb) returns jsonb
-language sql stable set search_path = ''
+language plpgsql stable set search_path = ''
 as $$
-    select coalesce(
+begin
+    return coalesce(
         (
             select i.item
             from pg_catalog.jsonb_array_elements(
@@ -39,18 +44,21 @@ as $$
             limit 1
         ),
         pg_catalog.jsonb_build_object('price', subscription -> 'plan')
-    )
+    );
+end
 $$;
 comment on function kith.stripe_item(jsonb) is 'The item of a subscription that decides the plan: the first whose price is mapped, or the first.';
 
 create function kith.stripe_plan(price jsonb) returns text
-language sql stable set search_path = ''
+language plpgsql stable set search_path = ''
 as $$
-    select coalesce(
+begin
+    return coalesce(
         (select p.plan from kith.plan_prices p where p.provider = 'stripe' and p.price_id = kith.stripe_id(price)),
         (select p.id from public.plans p where p.id = price ->> 'lookup_key'),
         (select p.id from public.plans p where p.id = price #>> '{metadata,plan}')
-    )
+    );
+end
 $$;
 comment on function kith.stripe_plan(jsonb) is 'The plan that a price buys: as it is mapped, or as the price itself names it; null when neither is known.';
 
@@ -325,9 +333,11 @@ comment on function kith.stripe_event(kith.webhook_events, jsonb) is 'What an ev
 create function kith.apply_stripe(
     event_id text, event_type text, occurred_at text, payload text, body_sha256 bytea default null
 ) returns text
-language sql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = ''
 as $$
-    select kith.apply_event('stripe', event_id, event_type, occurred_at, payload, body_sha256)
+begin
+    return kith.apply_event('stripe', event_id, event_type, occurred_at, payload, body_sha256);
+end
 $$;
 comment on function kith.apply_stripe(text, text, text, text, bytea) is
     'Applies an event of Stripe, once; or, as the type reconcile with an id that begins with recon:, a subscription as it was fetched.';

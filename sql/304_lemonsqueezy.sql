@@ -70,12 +70,14 @@ comment on function kith.lemonsqueezy_workspace(jsonb, text, text) is
 
 -- Cancelled, a subscription goes on until the end of what is paid.
 create function kith.lemonsqueezy_live(status text, ends_at timestamptz) returns boolean
-language sql stable set search_path = ''
+language plpgsql stable set search_path = ''
 as $$
-    select coalesce(
+begin
+    return coalesce(
         status in ('on_trial', 'active', 'past_due', 'paused', 'unpaid') or status = 'cancelled' and ends_at > pg_catalog.now(),
         false
-    )
+    );
+end
 $$;
 comment on function kith.lemonsqueezy_live(text, timestamptz) is 'Whether a subscription of Lemon Squeezy goes on.';
 
@@ -187,6 +189,8 @@ as $$
 declare
     a jsonb := e.payload #> '{data,attributes}';
     kind text := e.payload #>> '{data,type}';
+    -- Applied again, it is still one event.
+    is_recorded boolean := e.outcome in ('applied', 'stale', 'conflict');
     whose record;
     is_news boolean;
 begin
@@ -234,7 +238,7 @@ begin
         e := kith.apply_lemonsqueezy_subscription(e);
     end if;
     -- What we fetched ourselves every day is no event.
-    if e.event_type <> 'reconcile' then
+    if e.event_type <> 'reconcile' and not is_recorded then
         insert into public.subscription_events (workspace_id, event_type, ls_subscription_id, ls_customer_id, payload)
         values (e.workspace_id, e.event_type, e.object_id, e.customer_ref, e.payload);
     end if;
@@ -255,12 +259,14 @@ create function kith.apply_lemonsqueezy(
     store_id text default null,
     allow_test boolean default true
 ) returns text
-language sql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = ''
 as $$
-    select kith.apply_event(
+begin
+    return kith.apply_event(
         'lemonsqueezy', event_id, event_type, occurred_at, payload, body_sha256,
         pg_catalog.jsonb_build_object('store_id', nullif(store_id, ''), 'allow_test', allow_test)
-    )
+    );
+end
 $$;
 comment on function kith.apply_lemonsqueezy(text, text, text, text, bytea, text, boolean) is
     'Applies an event of Lemon Squeezy, once; or, as the type reconcile with an id that begins with recon:, a subscription as it was fetched.';

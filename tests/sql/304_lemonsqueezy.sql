@@ -124,6 +124,8 @@ select is(test.send('subscription_payment_failed', '{"type": "subscription-invoi
 select is(test.send('subscription_cancelled', test.subscription('2', '{"customer_id": 4}')), 'conflict', 'another subscription');
 select is(test.send('reconcile', test.subscription('1'), event_id => 'recon:1:3'), 'applied', 'what we fetched ourselves');
 select is(test.audit(), 'subscription_cancelled subscription_created subscription_payment_failed subscription_updated', 'each event is recorded, but for our own');
+select is(kith.replay_event((select id from kith.webhook_events where event_type = 'subscription_cancelled' and outcome = 'conflict' order by id desc limit 1)), 'conflict', 'an event that is applied again');
+select is(test.audit(), 'subscription_cancelled subscription_created subscription_payment_failed subscription_updated', 'is still one');
 select is(test.pro(), 'pro 2099-12-04 90210 1', 'an invoice writes no workspace');
 select is((select to_jsonb(s) - '{id,created_at}'::text[] from public.subscription_events s where event_type = 'subscription_payment_failed' and user_id = test.id('owner')),
     jsonb_build_object('user_id', test.id('owner'), 'workspace_id', :mine, 'event_type', 'subscription_payment_failed', 'event_source', 'lemonsqueezy', 'ls_subscription_id', '1',
