@@ -143,6 +143,20 @@ wrong_method(void **state)
 }
 
 static void
+no_page(void **state)
+{
+	static const struct kith_resource closed = { .name = "gate", .mount = "/gate/v1", .routes = routes, .no_cors = true };
+	struct kith_request *req = unit_request();
+
+	(void)state;
+	req->method = KITH_OPTIONS;
+	req->path = "/gate/v1/token";
+	assert_int_equal(kith_route_handle(req, &closed), -1);
+	assert_int_equal(req->error.status, 405);
+	assert_string_equal(req->reply.headers.s, "Allow: POST\r\n");
+}
+
+static void
 wrong_path(void **state)
 {
 	static const char *const paths[] = { "/gate/v1/", "/gate/v1/Token", "/gate/v1/tok%65n", "/gate/v1/token/",
@@ -173,6 +187,7 @@ main(void)
 		unit_that("HEAD goes where GET goes", head_is_get),
 		unit_that("a star takes the rest of the path, as it was sent", by_tail),
 		unit_that("another method is 405 with all that would do", wrong_method),
+		unit_that("OPTIONS is one of them where no page asks", no_page),
 		unit_that("another path is 404, however near", wrong_path),
 		unit_that("a mount ends at a slash", mounted),
 	};
