@@ -213,6 +213,12 @@ sweep_unfinished(struct kith_arena *a)
 			kith_log(KITH_LOG_WARNING, "files: an upload that never ended is gone");
 }
 
+static const char *
+path_of(struct kith_arena *a, int n)
+{
+	return kith_format(a, "%s/objects/%02x", kith_settings.storage, (unsigned)n);
+}
+
 /* One step of the round, when it is time. */
 static bool
 sweep_unknown(struct kith_arena *a)
@@ -224,14 +230,18 @@ sweep_unknown(struct kith_arena *a)
 		directory = 0;
 		sweep_unfinished(a);
 	}
-	if (!look_into(a, kith_format(a, "%s/objects/%02x", kith_settings.storage, directory))) {
-		/* The database is away. */
-		next_round_us = kith_now_us() + AGAIN_US;
-		directory = DIRECTORIES;
+	while (directory < DIRECTORIES && access(path_of(a, directory), F_OK))
+		directory++;
+	if (directory == DIRECTORIES)
 		return false;
+	if (look_into(a, path_of(a, directory))) {
+		directory++;
+		return true;
 	}
-	directory++;
-	return true;
+	/* The database is away. */
+	next_round_us = kith_now_us() + AGAIN_US;
+	directory = DIRECTORIES;
+	return false;
 }
 
 bool
