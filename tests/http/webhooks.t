@@ -177,5 +177,15 @@ cmp_ok time - $since, '<', 5, 'which is said within five seconds';
 $session->finish;
 is_json $from{stripe}->send($held, secret => 'whsec_newer'), 200, outcome('ignored'), 'then it is applied';
 is ledger($held->{id}), 'ignored', 'once';
+$k->watch->restarts_expected;
+$held = event();
+for my $part ('postgresql', 'kith-webhooks') {
+	$k->instance->end_part($part => 'INT');
+	$reply = $from{stripe}->send($held, secret => 'whsec_newer');
+	is $reply->status . ' ' . $reply->body, '503 {"code":"try_again"}', "without $part an event has to come again";
+	is_header $reply, 'retry-after' => 30, 'later';
+}
+$k->instance->start_again;
+is_json $from{stripe}->send($held, secret => 'whsec_newer'), 200, outcome('ignored'), 'and then it is applied';
 
 done_testing;
