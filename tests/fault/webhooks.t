@@ -11,6 +11,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Kith::Test;
 use Kith::Test::Lifecycles;
+use Kith::Test::Webhook;
 use File::Temp ();
 use List::Util qw(shuffle max);
 use POSIX ();
@@ -24,19 +25,9 @@ note "CHAOS_SEED=$seed";
 my %secrets = (stripe => 'whsec_chaos', lemonsqueezy => 'chaos-secret');
 my $dir = File::Temp->newdir;
 chmod 0755, $dir;
-for my $provider (keys %secrets) {
-	open my $f, '>', "$dir/$provider" or die "$provider: $!\n";
-	print $f "$secrets{$provider}\n";
-	close $f;
-	chmod 0600, "$dir/$provider";
-}
 my $k = Kith::Test->new(
 	own => 1,
-	env => {
-		KITH_STRIPE_WEBHOOK_SECRET => "$dir/stripe",
-		KITH_LEMONSQUEEZY_WEBHOOK_SECRET => "$dir/lemonsqueezy",
-		KITH_LEMONSQUEEZY_STORE_ID => 77,
-	}
+	env => { Kith::Test::Webhook::settings("$dir", %secrets), KITH_LEMONSQUEEZY_STORE_ID => 77 },
 );
 my $instance = $k->instance;
 $k->watch->restarts_expected;

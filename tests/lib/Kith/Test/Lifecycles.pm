@@ -15,9 +15,11 @@ package Kith::Test::Lifecycles;
 # share seconds; where two of equal rank do, either may be the newest.
 
 use v5.36;
-use Digest::SHA qw(hmac_sha256_hex sha256_hex);
+use Digest::SHA qw(sha256_hex);
 use JSON::PP ();
 use POSIX qw(strftime);
+
+use Kith::Test::Webhook;
 
 my $json = JSON::PP->new->utf8->canonical;
 my %plan_of = (price_chaos_pro => 'pro', price_chaos_essential => 'essential', price_chaos_family => 'family_archive');
@@ -175,10 +177,7 @@ sub lemonsqueezy ($self, $life, $s, $what, $at) {
 
 # Those of a delivery that begins at this moment.
 sub headers ($self, $event) {
-	my $secret = $self->{secrets}{ $event->{provider} };
-	return ('X-Signature' => hmac_sha256_hex($event->{body}, $secret)) if $event->{provider} eq 'lemonsqueezy';
-	my $at = time;
-	return ('Stripe-Signature' => "t=$at,v1=" . hmac_sha256_hex("$at.$event->{body}", $secret));
+	return Kith::Test::Webhook::headers($event->{provider}, $self->{secrets}{ $event->{provider} }, $event->{body});
 }
 
 sub sql ($self) {
