@@ -5,7 +5,7 @@
 files_shown=50
 
 doctor_stored_files() {
-	local dir problems=0
+	local dir storage problems=0
 
 	alive postgresql || fail 'the instance does not run: kith up'
 	storage=$(storage_dir)
@@ -30,6 +30,11 @@ doctor_stored_files() {
 	return $((problems > 0))
 }
 
+# Where the file of a version is, below objects/.
+place_of() {
+	echo "${1:0:2}/${1:2:2}/$1"
+}
+
 # Lines "VERSION|BYTES|BUCKET/NAME", in order.  No name holds a bar.
 list_stored_rows() {
 	psql -XqAt -F '|' -v ON_ERROR_STOP=1 -v FETCH_COUNT=10000 <<-'END' || fail 'could not read the rows'
@@ -48,12 +53,11 @@ list_stored_files() {
 
 # What is there, and yet could not be the file of any row.
 tell_stray_files() {
-	local name bytes changed path count=0
+	local path count=0
 
-	while IFS='|' read -r name bytes changed path; do
-		[[ $path != "${name:0:2}/${name:2:2}/$name" || ! $name =~ ^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$ ]] || continue
+	while IFS='|' read -r _ _ _ path; do
 		tell "objects/$path is in the place of no file of storage"
-	done <"$1"
+	done < <(grep -vE '^([0-9a-f]{2})([0-9a-f]{2})[0-9a-f]{4}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\|[^|]*\|[^|]*\|\1/\2/[^/]*$' "$1")
 	tell_rest
 }
 
@@ -66,9 +70,9 @@ tell_suspects() {
 	while IFS='|' read -r version bytes path there _; do
 		[[ -v found[$version] ]] || continue
 		if [[ -z $there ]]; then
-			tell "$path: its file is missing (${version:0:2}/${version:2:2}/$version)"
+			tell "$path: its file is missing ($(place_of "$version"))"
 		else
-			tell "$path: its file has $there bytes, and should have $bytes (${version:0:2}/${version:2:2}/$version)"
+			tell "$path: its file has $there bytes, and should have $bytes ($(place_of "$version"))"
 		fi
 	done <"$1"
 	tell_rest
@@ -87,7 +91,7 @@ tell_unknown_files() {
 		if ((${changed%.*} > old)); then
 			young=$((young + 1))
 		else
-			tell "${version:0:2}/${version:2:2}/$version: no row names it ($bytes bytes), and the worker has not removed it"
+			tell "$(place_of "$version"): no row names it ($bytes bytes), and the worker has not removed it"
 		fi
 	done <"$1"
 	tell_rest

@@ -65,8 +65,8 @@ old_psql() {
 	if [[ -z $from ]]; then
 		PGOPTIONS=$PGOPTIONS psql -XqAt -v ON_ERROR_STOP=1 "$@"
 	else
-		env -u PGHOST -u PGPORT -u PGDATABASE -u PGUSER ${password:+"PGPASSWORD=$password"} PGOPTIONS="$PGOPTIONS" \
-			psql -XqAt -v ON_ERROR_STOP=1 -d "$from" "$@"
+		env -u PGHOST -u PGPORT -u PGDATABASE -u PGUSER ${password:+"PGPASSWORD=$password"} \
+			PGOPTIONS="$PGOPTIONS" psql -XqAt -v ON_ERROR_STOP=1 -d "$from" "$@"
 	fi
 }
 
@@ -95,8 +95,11 @@ list_imported() {
 		select o.user_metadata ->> 'imported_from'
 		from storage.objects o
 		where o.user_metadata ? 'imported_from'
-		    and (exists (select from public.clips c where c.audio_storage_path = o.bucket_id || '/' || o.name)
-		        or exists (select from public.voice_messages m where m.audio_storage_path = o.bucket_id || '/' || o.name));
+		    and o.bucket_id || '/' || o.name in (
+		        select c.audio_storage_path from public.clips c
+		        union all
+		        select m.audio_storage_path from public.voice_messages m
+		    );
 		END
 	)
 }
@@ -144,12 +147,7 @@ import_base64_row() {
 
 	[[ $id =~ ^[A-Za-z0-9_-]{1,64}$ ]] || { echo 'its id is no number and no uuid' && return 1; }
 	: >"$dir/row"
-	old_psql -v schema="$schema" -v source="$source" -v column="$column" -v id="$id" >"$dir/base64" 2>"$dir/error" <<-END || { first_error && return 1; }
-	\\o $dir/row
-	select to_jsonb(t) - :'column' from :"schema".:"source" t where t.id::text = :'id';
-	\\o
-	select t.:"column" from :"schema".:"source" t where t.id::text = :'id';
-	END
+	read_row >"$dir/base64" 2>"$dir/error" || { first_error && return 1; }
 	decode_base64 || return 1
 	bytes=$(stat -c %s "$dir/sound")
 	place_recording place || return 1
@@ -158,6 +156,16 @@ import_base64_row() {
 	upload_recording || return 1
 	read_back || return 1
 	place_recording keep
+}
+
+# Prints the sound; the rest of the row, as JSON, is in a file.
+read_row() {
+	old_psql -v schema="$schema" -v source="$source" -v column="$column" -v id="$id" <<-END
+	\\o $dir/row
+	select to_jsonb(t) - :'column' from :"schema".:"source" t where t.id::text = :'id';
+	\\o
+	select t.:"column" from :"schema".:"source" t where t.id::text = :'id';
+	END
 }
 
 # Makes sound of base64; sets type and ending.
@@ -239,7 +247,8 @@ read_back() {
 # storage_call ARGUMENT... PATH: calls with the service key, which no argument
 # holds; prints the status, the answer is in a file.
 storage_call() {
-	curl -sS -q --noproxy '*' -m 300 -K - -o "$dir/answer" -w '%{http_code}' "${@:1:$#-1}" "$url/storage/v1/${*: -1}" <<-END 2>/dev/null || true
+	curl -sS -q --noproxy '*' -m 300 -K - -o "$dir/answer" -w '%{http_code}' \
+		"${@:1:$#-1}" "$url/storage/v1/${*: -1}" 2>/dev/null <<-END || true
 	header = "apikey: $(<"$KITH_HOME/secrets/service-key")"
 	header = "Authorization: Bearer $(<"$KITH_HOME/secrets/service-key")"
 	END
