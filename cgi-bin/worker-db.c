@@ -142,6 +142,18 @@ worker_db_due_us(const char *seconds)
 	return kith_now_us() + (us > MOMENT_US ? us : MOMENT_US);
 }
 
+/* What they say does not matter: whoever hears one looks. */
+static bool
+heard_news(void)
+{
+	PGnotify *notify;
+	bool any = false;
+
+	for (; pg && (notify = PQnotifies(pg)); any = true)
+		PQfreemem(notify);
+	return any;
+}
+
 void
 worker_db_wait(int64_t until_us)
 {
@@ -149,8 +161,10 @@ worker_db_wait(int64_t until_us)
 	int64_t left_us;
 	struct timespec left;
 	sigset_t none;
-	PGnotify *notify;
 
+	/* Those that came with the answer to a statement are read already: the socket says nothing of them. */
+	if (heard_news())
+		return;
 	sigemptyset(&none);
 	/* Without a connection nothing is heard: it is made for that. */
 	if (try_to_connect() && closed_until_us < until_us)
@@ -167,7 +181,5 @@ worker_db_wait(int64_t until_us)
 		disconnect();
 		return;
 	}
-	/* What they say does not matter: whoever hears one looks. */
-	while ((notify = PQnotifies(pg)))
-		PQfreemem(notify);
+	heard_news();
 }

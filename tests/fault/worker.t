@@ -167,7 +167,7 @@ for my $point (($ENV{KITH_VARIANT} // 'plain') eq 'plain' ? () : qw(job-claimed 
 # SIGTERM: the job in hand is finished.
 $stub->script(resend => { done => 1, delay_ms => 1500, body => { id => uuid } });
 $id = enqueue('mail term');
-ok poll(10, sub { requests('mail term') }), 'a mail is being sent';
+ok poll(60, sub { requests('mail term') }), 'a mail is being sent';
 $instance->end_part('kith-worker', 'TERM');
 is job($id)->{status}, 'done', 'SIGTERM lets it be finished';
 is scalar(() = requests('mail term')), 1, 'by the one who began it';
@@ -176,11 +176,27 @@ $instance->start_again;
 # The database goes while a mail is being sent: its end is noted when it is back.
 $stub->script(resend => { done => 1, delay_ms => 3000, body => { id => uuid } });
 $id = enqueue('mail database');
-ok poll(10, sub { requests('mail database') }), 'a mail is being sent';
+ok poll(60, sub { requests('mail database') }), 'a mail is being sent';
 $instance->end_part('postgresql', 'INT');
 $instance->start_again;
 is ended($id)->{attempts}, 1, 'a restart of the database costs no attempt';
 is scalar(() = requests('mail database')), 1, 'and no second request';
+
+# A mail that is queued after the worker has looked for mails, and of which it is
+# told with the answer to what it asks next.
+$k->sql(<<'SQL');
+alter function kith.next_message(text[]) rename to next_message_put_aside;
+create function kith.next_message(channels text[]) returns double precision language plpgsql security definer set search_path = '' as $$
+begin
+    perform kith.enqueue('mail', '{"template":"magic_link","to":"canary@example.net","data":{}}', 'mail heard');
+    return null;
+end
+$$;
+grant execute on function kith.next_message(text[]) to kith_worker;
+notify kith_jobs;
+SQL
+ok poll(30, sub { $k->sql("select count(*) from kith.jobs where key = 'mail heard' and status = 'done'") }), 'news that come with an answer are heard';
+$k->sql('drop function kith.next_message(text[]); alter function kith.next_message_put_aside(text[]) rename to next_message');
 
 # --- a thousand --------------------------------------------------------------
 
