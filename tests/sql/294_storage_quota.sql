@@ -40,12 +40,13 @@ select is(test.store('b', 1000000, 'stranger'), 'done', 'one that somebody else 
 select is(test.used() || ' ' || test.used('stranger'), '5000000 1000000', 'is theirs');
 select is(test.rows('stranger', 'select * from public.storage_usage()'), '[{"bytes": 1000000, "allowed": 104857600}]', 'as they are told');
 select is(test.rows(who, 'select * from public.storage_usage()'), '[]', who || ' has no account') from unnest(array['nobody', 'service']) who;
-select is(test.store('b', 2000000, 'service'), 'done', 'what the service puts there');
-select is(test.used('stranger'), 0::bigint, 'counts for nobody');
-select is(test.store('service', 5000000000, 'service'), 'done', 'however large');
+select is(test.store('b', 2000000, 'service'), 'done', 'what the service puts in its place');
+select is(test.used('stranger'), 2000000::bigint, 'stays theirs');
+select is(test.store('service', 5000000000, 'service'), 'done', 'a file of its own');
+select is(test.used() || ' ' || test.used('stranger'), '5000000 2000000', 'counts for nobody, however large');
 update storage.objects set name = 'moved' where bucket_id = 'test_files' and name = 'a';
 update storage.objects set metadata = '{"size": 1}', owner_id = test.id('stranger')::text where bucket_id = 'test_files' and name = 'moved';
-select is(test.used() || ' ' || test.used('stranger'), '5000000 0', 'a row that is moved, or that an app lets be written, changes nothing');
+select is(test.used() || ' ' || test.used('stranger'), '5000000 2000000', 'a row that is moved, or that an app lets be written, changes nothing');
 select test.remove('moved') \g /dev/null
 select is(test.used(), 0::bigint, 'a file that is deleted gives back what was stored');
 select ok(test.sums_are_right(), 'the sums are those of the files');
