@@ -188,7 +188,8 @@ is_error sign_in($banned, $password), 400, 'user_banned', 'banned';
 is_error sign_in($gone, $password), 400, 'invalid_credentials', 'but who is deleted is nobody';
 is_error sign_in($odd, $_), 400, 'invalid_credentials', "libcrypt's sign of failure is no hash" for '*0', '*1', 'x';
 
-# The same work for all, as the kernel counts it: a machine under test is never quiet.
+# The same work for all, as the kernel counts it, and the least of several times:
+# what else runs on a machine can make one of them dearer, and none cheaper.
 sub worked {
 	my $ns = 0;
 	for my $process (grep { $_->{name} eq 'kith-passwords' } $k->instance->programs) {
@@ -203,7 +204,8 @@ for (1 .. 7) {
 	for my $case ([ known => $lea->email ], [ unknown => address('unknown') ], [ bare => $bare ]) {
 		my $before = worked();
 		sign_in($case->[1], 'wrong');
-		$took{ $case->[0] } += worked() - $before;
+		my $ns = worked() - $before;
+		$took{ $case->[0] } = $ns if !$took{ $case->[0] } || $ns < $took{ $case->[0] };
 	}
 }
 for my $who (qw(unknown bare)) {
