@@ -139,6 +139,14 @@ $$;
 comment on function kith.expire_subscriptions(text) is
     'Ends by the calendar what should have ended three days ago, where the provider cannot be asked; how many.';
 
+-- Fetched twice within a second a subscription may be two things, which both count.
+create function kith.fetched_id(subscription_id text, answer jsonb, answered_at bigint) returns text
+language sql immutable set search_path = ''
+as $$
+    select pg_catalog.concat_ws(':', 'recon', subscription_id, answered_at, pg_catalog.left(pg_catalog.md5(answer::text), 8))
+$$;
+comment on function kith.fetched_id(text, jsonb, bigint) is 'The event that a fetched subscription is: the same answer of the same second is the same one.';
+
 -- What was fetched, as an event.  now: the provider's clock, two seconds early,
 -- since an event of the moment in which it answered may be newer.
 create function kith.apply_fetched_stripe(subscription_id text, answer jsonb, answered_at bigint) returns text
@@ -146,11 +154,11 @@ language sql volatile security definer set search_path = ''
 as $$
     select case when answer ->> 'object' = 'subscription' and answer ->> 'id' = subscription_id then
         kith.apply_stripe(
-            pg_catalog.concat_ws(':', 'recon', subscription_id, answered_at),
+            kith.fetched_id(subscription_id, answer, answered_at),
             'reconcile',
             (answered_at - 2)::text,
             pg_catalog.jsonb_build_object(
-                'id', pg_catalog.concat_ws(':', 'recon', subscription_id, answered_at),
+                'id', kith.fetched_id(subscription_id, answer, answered_at),
                 'object', 'event',
                 'type', 'reconcile',
                 'created', answered_at - 2,
@@ -197,7 +205,7 @@ language sql volatile security definer set search_path = ''
 as $$
     select case when answer #>> '{data,type}' = 'subscriptions' and answer #>> '{data,id}' = subscription_id then
         kith.apply_lemonsqueezy(
-            pg_catalog.concat_ws(':', 'recon', subscription_id, answered_at),
+            kith.fetched_id(subscription_id, answer, answered_at),
             'reconcile',
             answer #>> '{data,attributes,updated_at}',
             pg_catalog.jsonb_build_object(
