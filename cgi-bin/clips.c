@@ -188,9 +188,10 @@ rehearse(struct kith_request *req, const struct clip *clip)
 	kith_sql_param(sql, clip->prompt_index);
 	kith_sql_text(sql, "::integer as prompt_index) n where p.id = ");
 	kith_sql_param(sql, clip->profile_id);
-	kith_sql_text(sql, "::uuid on conflict (profile_id, prompt_index) do update set prompt_text = excluded.prompt_text, "
-			   "stage = excluded.stage, audio_storage_path = excluded.audio_storage_path, "
-			   "mime_type = excluded.mime_type returning c.audio_storage_path");
+	kith_sql_text(sql, "::uuid on conflict (profile_id, prompt_index) do update set "
+			   "prompt_text = excluded.prompt_text, stage = excluded.stage, "
+			   "audio_storage_path = excluded.audio_storage_path, mime_type = excluded.mime_type "
+			   "returning c.audio_storage_path");
 	if (storage_as_caller(req, "storage.object.upload_update", STORAGE_REHEARSE, sql, &result))
 		return NULL;
 	if (PQntuples(result))

@@ -63,8 +63,8 @@ begin(struct kith_request *req)
 	req->write_error = write_error;
 	kith_reply_header(req, "Tus-Resumable", VERSION);
 	/* To what a browser shows of every answer. */
-	kith_reply_header(req, "Access-Control-Expose-Headers", "Tus-Resumable, Tus-Version, Tus-Extension, Upload-Offset, "
-	    "Upload-Length, Upload-Metadata, Upload-Expires");
+	kith_reply_header(req, "Access-Control-Expose-Headers", "Tus-Resumable, Tus-Version, Tus-Extension, "
+	    "Upload-Offset, Upload-Length, Upload-Metadata, Upload-Expires");
 	if (version && !strcmp(version, VERSION))
 		return 0;
 	kith_reply_header(req, "Tus-Version", VERSION);
@@ -118,8 +118,8 @@ read_announced(struct kith_request *req, const char *text, struct announced *a)
 		const char *value = storage_base64(req->arena, kith_strndup(req->arena, text + at, pair - at));
 
 		if (!value)
-			return storage_fail(req, "InvalidRequest", "Upload-Metadata: the value of %.*s is not base64 of text",
-			    (int)name, text);
+			return storage_fail(req, "InvalidRequest",
+			    "Upload-Metadata: the value of %.*s is not base64 of text", (int)name, text);
 		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 			if (strlen(known[i].name) == name && !strncmp(known[i].name, text, name))
 				*known[i].value = value;
@@ -129,7 +129,7 @@ read_announced(struct kith_request *req, const char *text, struct announced *a)
 	return 0;
 }
 
-/* What other uploads are told by headers; a lifetime comes as storage-js gives it, 3600, or as the header's own text. */
+/* What other uploads are told by headers.  A lifetime may be a number, as storage-js gives it to forms. */
 static int
 describe(struct kith_request *req, const struct upload *u, const struct announced *a, struct storage_upload *up)
 {

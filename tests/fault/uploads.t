@@ -52,21 +52,27 @@ sub offset ($at) {
 
 # Whether that many connections of the program wait for a lock, or do anything.
 sub busy ($condition) {
-	return $k->sql("select count(*) from pg_stat_activity where usename = 'kith_storage' and state = 'active' $condition");
+	return $k->sql(
+		"select count(*) from pg_stat_activity where usename = 'kith_storage' and state = 'active' $condition"
+	);
 }
 
-# Sends a piece to a program that is killed when the piece is in the file, and of the last one the file has its name,
-# while the statement that acknowledges it waits for a lock; then that statement goes on, or is ended too.
+# Sends a piece to a program that is killed when the piece is in the file, and of
+# the last one the file has its name, while the statement that acknowledges it
+# waits for a lock; then that statement goes on, or is ended too.
 sub interrupt ($at, $offset, $ended) {
 	my $id = decode_base64url($at =~ s{.*/}{}r);
 	my $lock = $instance->session;
 	$lock->tell("begin; select 1 from kith.uploads where id = '$id' for update;");
-	ok poll(10, sub { $k->sql("select count(*) from pg_stat_activity where state = 'idle in transaction'") }), 'a lock is held';
+	ok poll(10, sub { $k->sql("select count(*) from pg_stat_activity where state = 'idle in transaction'") }),
+	    'a lock is held';
 	my $waiting = aside(sub { send_piece($at, $offset) });
 	ok poll(10, sub { busy("and wait_event_type = 'Lock'") }), "the piece at $offset is in the file";
 	kill KILL => map { $_->{pid} } workers();
-	$k->sql("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'kith_storage' and state = 'active'")
-	    if $ended;
+	$k->sql(
+		q{select pg_terminate_backend(pid, 5000) from pg_stat_activity
+		where usename = 'kith_storage' and state = 'active'}
+	) if $ended;
 	$lock->tell('rollback;');
 	like $waiting->()->status, qr/^(?:503|599)$/, 'its sender hears of no success';
 	ok poll(10, sub { busy('') eq '0' }), 'the statement has ended';
@@ -102,8 +108,8 @@ print $tail 'half of a piece that nobody acknowledged';
 close $tail;
 is offset($other), $piece, 'the offset is what was acknowledged';
 is send_piece($other, $piece)->status, 204, 'the next piece';
-is sha256_hex($ana->get('/storage/v1/object/documents/' . $ana->id . '/tail')->body), sha256_hex(substr $content, 0, 2 * $piece),
-    'comes right behind it';
+my $whole = $ana->get('/storage/v1/object/documents/' . $ana->id . '/tail');
+is sha256_hex($whole->body), sha256_hex(substr $content, 0, 2 * $piece), 'comes right behind it';
 
 # A file that is missing ends its upload, not the program.
 my $lost = begin($ana->id . '/lost', $piece);
