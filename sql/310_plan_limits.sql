@@ -131,4 +131,21 @@ create trigger count_failed after update of status on public.voice_messages
     for each row when (old.status = 'generating' and new.status = 'failed')
     execute function kith.count_spoken();
 
+-- As 040_workspaces.sql has it, but for three days that are given: the news of a
+-- renewal come after the period has ended, and what nobody renews the worker
+-- ends then (314_reconcile.sql).
+create or replace function kith.plan_limit(user_id uuid, name text) returns bigint
+language sql stable security definer set search_path = ''
+as $$
+    select case when bool_and(p.limits ? plan_limit.name) then max((p.limits ->> plan_limit.name)::bigint) end
+    from public.plans p
+    where p.id = coalesce((select s.plan from public.subscriptions s where s.user_id = plan_limit.user_id), 'free')
+        or p.id = 'pro' and exists (
+            select from public.workspaces w
+            where w.owner_id = plan_limit.user_id
+                and w.subscription_status = 'pro'
+                and (w.subscription_expires_at is null or w.subscription_expires_at > pg_catalog.now() - interval '3 days')
+        )
+$$;
+
 reset role;

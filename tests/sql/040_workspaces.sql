@@ -14,7 +14,9 @@ select is(kith.plan_limit(test.id('owner'), 'active_memories'), 100::bigint, 'fr
 update public.workspaces set subscription_status = 'pro' where owner_id = test.id('owner');
 select is(kith.plan_limit(test.id('owner'), 'active_memories'), 1000::bigint, 'a pro workspace is the plan pro');
 select is(kith.plan_limit(test.id('stranger'), 'active_memories'), 100::bigint, 'for its owner only');
-update public.workspaces set subscription_expires_at = now() - interval '1 s' where owner_id = test.id('owner');
+update public.workspaces set subscription_expires_at = now() - interval '71 h' where owner_id = test.id('owner');
+select is(kith.plan_limit(test.id('owner'), 'active_memories'), 1000::bigint, 'while the news of a renewal may be on their way');
+update public.workspaces set subscription_expires_at = now() - interval '73 h' where owner_id = test.id('owner');
 select is(kith.plan_limit(test.id('owner'), 'active_memories'), 100::bigint, 'until it expires');
 update public.workspaces set subscription_expires_at = now() + interval '1 d' where owner_id = test.id('owner');
 update public.subscriptions set plan = 'family_archive' where user_id = test.id('owner');
