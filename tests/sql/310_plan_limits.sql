@@ -58,7 +58,7 @@ select is(test.try('stranger', 'insert into public.documents (id, filename) sele
     'an upsert over what is there adds nothing');
 insert into public.workspaces (owner_id, name, subscription_status) values (test.id('stranger'), 'paid', 'pro');
 select is(test.documents(2, 'stranger'), 'done', 'a workspace that is pro is the plan pro');
-update public.workspaces set subscription_expires_at = now() - interval '1 second' where owner_id = test.id('stranger');
+update public.workspaces set subscription_expires_at = now() - interval '4 days' where owner_id = test.id('stranger');
 select is(test.documents(1, 'stranger'), 'PT403 | the plan allows 0 documents | PlanLimitReached | The plan family_archive has no limit.', 'until it expires');
 
 -- Spoken messages.
