@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -35,6 +36,9 @@
 /* nginx sends a request whole and at once; what is silent for longer is not nginx. */
 #define RECEIVE_TIMEOUT_S 2
 
+/* But for a large body, which it reads from a disk that others use too. */
+#define PIECE_TIMEOUT_S 30
+
 /* Milliseconds that libfcgi waits for a peer to close, where it closes: its own two seconds would starve others. */
 #define CLOSE_TIMEOUT_MS "100"
 
@@ -61,12 +65,23 @@ exhausted(void *unused)
 	exit(EX_OSERR);
 }
 
+/* How long the peer may be silent. */
+static void
+wait_for_peer(int fd, time_t seconds)
+{
+	const struct timeval timeout = { .tv_sec = seconds };
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+}
+
 /* The next n bytes of the body, or fewer when the peer has left. */
 static size_t
 receive(void *p, size_t n)
 {
 	int got = FCGX_GetStr(p, (int)n, fcgi.in);
 
+	/* However long it all takes: who still gets something is not stuck. */
+	kith_supervisor_busy();
 	return got > 0 ? (size_t)got : 0;
 }
 
@@ -122,6 +137,7 @@ answer(const struct kith_resource *resource, long length)
 	request.unread = (size_t)length;
 	request.receive = receive;
 	if (streams(resource)) {
+		wait_for_peer(request.fd, PIECE_TIMEOUT_S);
 		dispatch(resource);
 		whole = at_end();
 	} else if (!kith_request_read_all(&request)) {
@@ -143,12 +159,11 @@ answer(const struct kith_resource *resource, long length)
 static void
 serve_connection(const struct kith_resource *resource, struct kith_arena *arena, int fd)
 {
-	static const struct timeval timeout = { .tv_sec = RECEIVE_TIMEOUT_S };
 	int64_t started = kith_now_us();
 	bool whole;
 	long length;
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	wait_for_peer(fd, RECEIVE_TIMEOUT_S);
 	/*
 	 * libfcgi reads the request from our connection.  Should that fail it
 	 * wants to accept another one: from a socket that does not exist.
