@@ -158,6 +158,9 @@ caching(struct kith_request *req, const struct download *d)
 		kith_reply_header(req, "Expires", "%s", date);
 		return;
 	}
+	/* With the file itself nginx says so: nginx/storage-map.conf. */
+	if (d->personal)
+		kith_reply_header(req, "Vary", "Authorization");
 	kith_reply_header(req, "Cache-Control", "%s%s", d->personal ? "private, " : "",
 	    *d->cache_control ? d->cache_control : "no-cache");
 }

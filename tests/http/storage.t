@@ -230,7 +230,7 @@ for my $route ($object, "$object/authenticated") {
 	my $reply = $ana->get("$route/$docs/$mine/d.png");
 	is $reply->status, 200, 'a file is sent';
 	is_header $reply, @$_, "with $_->[0]" for [ 'Content-Type' => 'image/png' ], [ 'Content-Length' => '1000' ], [ ETag => $tag ],
-	  [ 'Cache-Control' => 'private, max-age=3600' ], [ 'Accept-Ranges' => 'bytes' ], [ 'Last-Modified' => qr/ GMT$/ ], [ 'X-Robots-Tag' => 'none' ],
+	  [ 'Cache-Control' => 'private, max-age=3600' ], [ Vary => 'Authorization' ], [ 'Accept-Ranges' => 'bytes' ], [ 'Last-Modified' => qr/ GMT$/ ], [ 'X-Robots-Tag' => 'none' ],
 	  [ 'X-Content-Type-Options' => 'nosniff' ], [ 'Content-Security-Policy' => q(sandbox; default-src 'none') ],
 	  [ 'Cross-Origin-Resource-Policy' => 'cross-origin' ], [ 'Access-Control-Allow-Origin' => '*' ], [ 'Content-Disposition' => undef ],
 	  [ 'Set-Cookie' => undef ], [ 'X-Accel-Redirect' => undef ], [ 'Access-Control-Expose-Headers' => qr/Content-Range.*ETag/ ];
@@ -252,6 +252,7 @@ for my $who ([ nobody => $nobody ], [ 'who has a bad token' => $ana->with(token 
 	missing $who->[1]->get("$object/info/public/$open/none"), 'here too';
 }
 denied $ana->post("$object/$open/mine.txt", 'x'), 'what all may read only those write who may';
+is_header $ana->get("$object/public/$open/d.txt"), Vary => undef, "what is everybody's is kept for everybody";
 is $ana->get("$object/info/$docs/$mine/d.png")->json->{version}, row($docs, "$mine/d.png")->{version}, 'info of an own file';
 is $ana->get("$object/info/authenticated/$docs/$mine/d.png")->status, 200, 'by its other route';
 
@@ -269,6 +270,7 @@ for my $case (
 	my $reply = $ana->get("$object/$docs/$mine/d.png", @headers);
 	is $reply->status, $status, "who has $what: $status";
 	is_header $reply, ETag => $tag, 'with the tag';
+	like join(', ', $reply->header('Vary')), qr/Authorization/, 'and kept for who has asked';
 }
 missing $ben->get("$object/$docs/$mine/d.png", 'If-None-Match' => $tag), 'whoever knows a tag learns nothing by it';
 
