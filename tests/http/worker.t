@@ -244,7 +244,7 @@ sub with (%env) {
 
 $k->watch->restarts_expected;
 $k->sql("insert into kith.webhook_events (provider, event_id, received_at) values ('telegram', 'old', now() - interval '8 days')");
-$job = with(KITH_SMTP_URL => $stub->smtps, KITH_CA_CERTIFICATES => "$dir/cert.pem");
+$job = ended(with(KITH_SMTP_URL => $stub->smtps, KITH_CA_CERTIFICATES => "$dir/cert.pem")->{id});
 is $job->{status}, 'done', 'smtps is spoken to a server whose certificate is good';
 is + ($stub->mails)[-1]{tls}, true, 'in TLS';
 ok poll(20, sub { !$k->sql("select count(*) from kith.webhook_events where event_id = 'old'") }), 'a worker that begins sweeps what is over';
@@ -256,7 +256,7 @@ like $doctor, qr/^wrong  mail cannot be sent: .*certificate/m, 'kith doctor says
 
 SKIP: {
 	Test::More::skip 'the host has no name of its own', 5 if $host =~ /^localhost/ || !gethostbyname $host;
-	$job = with(KITH_SMTP_URL => $stub->smtp($host), KITH_CA_CERTIFICATES => "$dir/cert.pem");
+	$job = ended(with(KITH_SMTP_URL => $stub->smtp($host), KITH_CA_CERTIFICATES => "$dir/cert.pem")->{id});
 	is $job->{status}, 'done', 'another machine is asked for TLS';
 	is + ($stub->mails)[-1]{tls}, true, 'and does it';
 	my $bare = Kith::Test::Stub->start('--host', '0.0.0.0');
