@@ -147,6 +147,15 @@ disposition(struct kith_request *req)
 	kith_reply_header(req, "Content-Disposition", "attachment; filename=%s; filename*=UTF-8''%s", encoded.s, encoded.s);
 }
 
+/* What the uploader said, but for words that would let everybody keep a private file (RFC 9111, section 5.2.2). */
+static const char *
+cache_control(const struct download *d)
+{
+	const char *said = *d->cache_control ? d->cache_control : "no-cache";
+
+	return d->personal && (strcasestr(said, "public") || strcasestr(said, "s-maxage")) ? "no-cache" : said;
+}
+
 static void
 caching(struct kith_request *req, const struct download *d)
 {
@@ -161,8 +170,7 @@ caching(struct kith_request *req, const struct download *d)
 	/* With the file itself nginx says so: nginx/storage-map.conf. */
 	if (d->personal)
 		kith_reply_header(req, "Vary", "Authorization");
-	kith_reply_header(req, "Cache-Control", "%s%s", d->personal ? "private, " : "",
-	    *d->cache_control ? d->cache_control : "no-cache");
+	kith_reply_header(req, "Cache-Control", "%s%s", d->personal ? "private, " : "", cache_control(d));
 }
 
 /* Whether the client has it already (RFC 9110, section 13.1.2); tags are of our own making, so that none is part of another. */

@@ -5,14 +5,40 @@ set local role kith_owner;
 
 create table kith.released_files (
     version text primary key,
+    user_id uuid references auth.users on delete set null,
+    size bigint not null default 0 constraint released_files_size_positive check (size >= 0),
     released_at timestamptz not null default now()
 );
 create index on kith.released_files (released_at);  -- sweep
+create index on kith.released_files (user_id) include (size) where user_id is not null;  -- foreign key, and the sum
 comment on table kith.released_files is 'Files that no object has any more; the worker removes them after a time of grace.';
 comment on column kith.released_files.version is 'Name of the file.';
+comment on column kith.released_files.user_id is 'Whose file it was; null for the service, and once they are gone.';
+comment on column kith.released_files.size is 'Its bytes, which are still on the disk.';
 comment on column kith.released_files.released_at is 'When its object was overwritten or deleted.';
 alter table kith.released_files enable row level security, force row level security;
 -- No policy and no grant: the worker calls the functions.
+
+-- What was given back is on the disk for a while: whoever overwrites again and
+-- again would fill it, so that may be as much as the plan allows (100 MB where it
+-- allows less), and no more.
+create function kith.check_released(user_id uuid, more bigint) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+    if (select sum(r.size) from kith.released_files r where r.user_id = check_released.user_id) + more
+        > greatest(100000000, kith.plan_limit(check_released.user_id, 'storage_bytes'))
+        and kith.plan_limit(check_released.user_id, 'storage_bytes') is not null
+    then
+        raise exception using errcode = 'PT403',
+            message = 'Storage quota exceeded: files that were overwritten or deleted still take up room',
+            detail = 'QuotaExceeded',
+            hint = 'They are removed in a minute or two: try again then.';
+    end if;
+end
+$$;
+comment on function kith.check_released(uuid, bigint) is
+    'Refuses with PT403 when the files that a user let go, and so many bytes more, are above the limit of the plan.';
 
 -- Whoever deletes or overwrites: the program as the caller, an administrator, a
 -- cascade.  Whoever stores more than the plan allows is refused here, when the
@@ -26,7 +52,9 @@ declare
 begin
     if tg_op = 'UPDATE' and old.version is not null then
         delete from kith.stored_files f where f.version = old.version returning * into replaced;
-        insert into kith.released_files (version) values (old.version) on conflict do nothing;
+        insert into kith.released_files (version, user_id, size)
+        values (old.version, replaced.user_id, coalesce(replaced.size, 0))
+        on conflict do nothing;
     end if;
     if new.version is not null then
         insert into kith.stored_files (version, user_id, size)
@@ -45,6 +73,9 @@ begin
         then
             perform kith.check_quota(stored.user_id, 0);
         end if;
+        if stored.user_id is not null then
+            perform kith.check_released(stored.user_id, 0);
+        end if;
     end if;
     return null;
 end
@@ -61,9 +92,14 @@ create function kith.release_versions() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-    delete from kith.stored_files f using old_rows o where f.version = o.version;
-    insert into kith.released_files (version)
-    select o.version from old_rows o where o.version is not null
+    with gone as (
+        delete from kith.stored_files f using old_rows o where f.version = o.version returning f.version, f.user_id, f.size
+    )
+    insert into kith.released_files (version, user_id, size)
+    select o.version, g.user_id, coalesce(g.size, 0)
+    from old_rows o
+    left join gone g using (version)
+    where o.version is not null
     on conflict do nothing;
     return null;
 end
@@ -160,6 +196,7 @@ begin
             join kith.stored_files f on f.version = o.version
             where o.bucket_id = check_upload.bucket and o.name = check_upload.key and f.user_id = check_upload.owner
         ), 0));
+        perform kith.check_released(check_upload.owner, 0);
     end if;
 end
 $$;

@@ -238,6 +238,10 @@ for my $route ($object, "$object/authenticated") {
 	is $head->status, 200, 'HEAD says the same';
 	is $head->header($_), $reply->header($_), "of $_" for qw(Content-Type Content-Length ETag Cache-Control Last-Modified);
 }
+for my $said ('public, max-age=9', 's-maxage=9') {
+	$ana->send(PUT => "$object/$docs/$mine/shared.txt", 'mine', 'Content-Type' => 'text/plain', 'Cache-Control' => $said);
+	is_header $ana->get("$object/$docs/$mine/shared.txt"), 'Cache-Control' => 'private, no-cache', "$said is not for a private file";
+}
 for my $who ([ nobody => $nobody ], [ 'who has a bad token' => $ana->with(token => 'a.b.c') ], [ 'somebody signed in' => $ben ]) {
 	for my $route ($object, "$object/public", "$object/authenticated") {
 		my $reply = $who->[1]->get("$route/$open/d.txt");

@@ -157,8 +157,8 @@ create function test.left_behind() returns setof regclass language sql as $$
     )
     select relation from kith.owned_tables() except select relation from going
 $$;
--- These keep an id of the provider's, and forget whose it was: 300_webhook_events.sql.
-create table test.forgetting as select unnest(array['kith.billing_links', 'kith.webhook_events'])::regclass as relation;
+-- These keep an id of the provider's, or a file until it is removed, and forget whose it was: 300_webhook_events.sql, 296_storage_files.sql.
+create table test.forgetting as select unnest(array['kith.billing_links', 'kith.released_files', 'kith.webhook_events'])::regclass as relation;
 select set_eq('select test.left_behind()', 'select relation from test.forgetting', 'every table of a user''s goes with the user, but for those that forget them');
 create table public.test_forgotten (id int, user_id uuid references public.users on delete set null);
 select set_eq('select test.left_behind() except select relation from test.forgetting', $$ values ('public.test_forgotten'::regclass) $$, 'one that would not is named');

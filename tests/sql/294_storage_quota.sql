@@ -78,7 +78,18 @@ select ok(test.sums_are_right(), 'the sums are those of the files');
 -- Before the bytes are there.
 update public.subscriptions set plan = 'pro' where user_id = test.id('owner');
 select test.remove('%') \g /dev/null
+select is(test.store('a', 5000000000), 'PT403 | Storage quota exceeded: files that were overwritten or deleted still take up room | QuotaExceeded | They are removed in a minute or two: try again then.',
+    'what is let go takes up room');
+select alike(test.refusal('program', format('select kith.check_upload(''test_files'', ''a'', %L, 1)', test.id('owner'))), 'PT403%still take up room%', 'which is said early');
+select is(test.store('c', 10, 'stranger'), 'done', 'of one user, not of all');
+select count(kith.forget_files(array[version])) from kith.released_files \g /dev/null
 select is(test.store('a', 5000000000), 'done', 'a large file');
+select is(test.store('b', n), 'done', 'again and again, while there is room') from unnest(array[100000000, 1, 100000000, 1]) n;
+update public.plans set limits = limits || '{"storage_bytes": 5100000000}' where id = 'pro';
+select is(test.store('b', 2), 'done', 'or 100 MB');
+select test.remove('b') \g /dev/null
+select count(kith.forget_files(array[version])) from kith.released_files \g /dev/null
+update public.plans set limits = limits || '{"storage_bytes": 5368709120}' where id = 'pro';
 select alike(test.refusal('program', format('select kith.check_upload(''test_files'', %L, %L, %s)', name, test.id(who), bytes)), expected, format('%s of %s at %s: %s', bytes, who, name, expected))
 from (values ('b', 'owner', 368709120, 'done'), ('b', 'owner', 368709121, 'PT403 | Storage quota exceeded%'), ('a', 'owner', 5368709120, 'done'),
     ('a', 'owner', 5368709121, 'PT403%'), ('a', 'stranger', 5368709120, 'PT403%'), ('b', 'service', 5368709121, 'done')) v (name, who, bytes, expected);

@@ -114,7 +114,7 @@ select set_eq($$ select signature from test.functions where prosecdef $$, array[
 ] || array[
     'kith.hold_limit()', 'kith.count_spoken()'
 ] || array[
-    'kith.check_quota(uuid,bigint)', 'kith.check_upload(text,text,uuid,bigint)', 'kith.count_stored()',
+    'kith.check_quota(uuid,bigint)', 'kith.check_released(uuid,bigint)', 'kith.check_upload(text,text,uuid,bigint)', 'kith.count_stored()',
     'kith.delete_stored_files(text[],timestamp with time zone)', 'kith.erase_user_objects()', 'kith.expired_files(interval,integer)',
     'kith.forget_files(text[])', 'kith.keep_version()', 'kith.release_versions()',
     'kith.unknown_files(text[])', 'storage_usage()'
